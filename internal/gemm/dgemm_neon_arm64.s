@@ -18,6 +18,8 @@ upTo2:
 	MOVD rowBias+112(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $3, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -27,8 +29,6 @@ columns2:
 	LSL  $3, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $3, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -121,6 +121,8 @@ upTo1:
 	MOVD rowBias+112(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $3, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -130,8 +132,6 @@ columns1:
 	LSL  $3, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $3, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -230,6 +230,8 @@ upTo2:
 	MOVD rowBias+112(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $3, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<3, R1, R2
@@ -243,8 +245,6 @@ columns2:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $3, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -254,9 +254,34 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns2Columns
-	CMP  $8, R4
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R3, R1, R10
+
+columns2AlongColumns:
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R4
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce36823 // ldr q3, [x1,x3]
@@ -279,31 +304,6 @@ columns2AlongRows:
 	ADD    $16, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R3, R1, R10
-
-columns2AlongColumns:
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D2]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D2]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D2]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D2]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	ADD    R4<<2, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R6, R6
@@ -383,6 +383,8 @@ upTo1:
 	MOVD rowBias+112(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $3, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<3, R1, R2
@@ -396,8 +398,6 @@ columns1:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $3, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -407,9 +407,34 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns1Columns
-	CMP  $8, R4
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R3, R1, R10
+
+columns1AlongColumns:
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R4
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce36823 // ldr q3, [x1,x3]
@@ -432,31 +457,6 @@ columns1AlongRows:
 	ADD    $16, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R3, R1, R10
-
-columns1AlongColumns:
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D1]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D1]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D1]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	VLD1.P (R10)(R4), [V3.D2]
-	VLD1.P (R8)(R5), [V2.D1]
-	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
-	ADD    R4<<2, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R6, R6
@@ -542,6 +542,8 @@ upTo2:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<3, R1, R2
@@ -559,8 +561,6 @@ columns2:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $3, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -570,42 +570,9 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns2Columns
-	CMP  $8, R5
-	BNE  columns2Fewer
-
-columns2AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.D2]
-	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
-	VLD1.P (R9)(R6), [V3.D2]
-	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
-	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
-	ADD    $16, R4, R4
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.D2]
-	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
-	VLD1.P (R9)(R6), [V3.D2]
-	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
-	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R4, R1, R11
-	ADD $8, R11, R12
+	BNE  columns2Rows
+	ADD  R4, R1, R11
+	ADD  $8, R11, R12
 
 columns2AlongColumns:
 	VLD1.P (R11)(R5), [V4.D2]
@@ -635,6 +602,39 @@ columns2AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R5
+	BNE columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns2AlongRows
 
 columns2Fewer:
 	ADDS $4, R7, R7
@@ -726,6 +726,8 @@ upTo1:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<3, R1, R2
@@ -743,8 +745,6 @@ columns1:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $3, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -754,42 +754,9 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns1Columns
-	CMP  $8, R5
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.D1]
-	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
-	VLD1.P (R9)(R6), [V3.D1]
-	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
-	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
-	ADD    $16, R4, R4
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.D1]
-	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
-	VLD1.P (R9)(R6), [V3.D1]
-	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
-	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R4, R1, R11
-	ADD $8, R11, R12
+	BNE  columns1Rows
+	ADD  R4, R1, R11
+	ADD  $8, R11, R12
 
 columns1AlongColumns:
 	VLD1.P (R11)(R5), [V4.D2]
@@ -819,6 +786,39 @@ columns1AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R5
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R7, R7
@@ -916,6 +916,8 @@ upTo2:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $3, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<3, R1, R2
@@ -937,8 +939,6 @@ columns2:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $3, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -948,9 +948,42 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns2Columns
-	CMP  $8, R6
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R5, R1, R12
+
+columns2AlongColumns:
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R6
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce56825 // ldr q5, [x1,x5]
@@ -985,39 +1018,6 @@ columns2AlongRows:
 	ADD    $16, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R5, R1, R12
-
-columns2AlongColumns:
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D2]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D2]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D2]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D2]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	ADD    R6<<2, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R8, R8
@@ -1121,6 +1121,8 @@ upTo1:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $3, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<3, R1, R2
@@ -1142,8 +1144,6 @@ columns1:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $3, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -1153,9 +1153,42 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns1Columns
-	CMP  $8, R6
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R5, R1, R12
+
+columns1AlongColumns:
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R6
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce56825 // ldr q5, [x1,x5]
@@ -1190,39 +1223,6 @@ columns1AlongRows:
 	ADD    $16, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R5, R1, R12
-
-columns1AlongColumns:
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D1]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D1]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D1]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	VLD1.P (R12)(R6), [V5.D2, V6.D2]
-	VLD1.P (R10)(R7), [V4.D1]
-	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
-	ADD    R6<<2, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R8, R8
@@ -1332,6 +1332,8 @@ upTo2:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $3, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<3, R1, R2
@@ -1357,8 +1359,6 @@ columns2:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $3, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -1368,9 +1368,51 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns2Columns
-	CMP  $8, R7
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R6, R1, R13
+	ADD  $24, R13, R14
+
+columns2AlongColumns:
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R7
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce66826 // ldr q6, [x1,x6]
@@ -1411,48 +1453,6 @@ columns2AlongRows:
 	ADD    $16, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R6, R1, R13
-	ADD $24, R13, R14
-
-columns2AlongColumns:
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D2]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D2]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D2]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D2]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	ADD    R7<<2, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R9, R9
@@ -1568,6 +1568,8 @@ upTo1:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $3, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<3, R1, R2
@@ -1593,8 +1595,6 @@ columns1:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $3, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -1604,9 +1604,51 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns1Columns
-	CMP  $8, R7
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R6, R1, R13
+	ADD  $24, R13, R14
+
+columns1AlongColumns:
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R7
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce66826 // ldr q6, [x1,x6]
@@ -1647,48 +1689,6 @@ columns1AlongRows:
 	ADD    $16, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R6, R1, R13
-	ADD $24, R13, R14
-
-columns1AlongColumns:
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D1]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D1]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D1]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	VLD1.P (R13)(R7), [V6.D2, V7.D2]
-	VLD1.P (R14)(R7), [V8.D2]
-	VLD1.P (R11)(R8), [V5.D1]
-	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
-	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
-	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
-	ADD    R7<<2, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R9, R9
@@ -1810,6 +1810,8 @@ upTo2:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R9
 	LSL  $3, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<3, R1, R2
@@ -1839,8 +1841,6 @@ columns2:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $3, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -1850,9 +1850,50 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns2Columns
-	CMP  $8, R8
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R7, R1, R14
+
+columns2AlongColumns:
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R8
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce76827 // ldr q7, [x1,x7]
@@ -1899,47 +1940,6 @@ columns2AlongRows:
 	ADD    $16, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R7, R1, R14
-
-columns2AlongColumns:
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D2]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D2]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D2]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D2]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	ADD    R8<<2, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R10, R10
@@ -2067,6 +2067,8 @@ upTo1:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R9
 	LSL  $3, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<3, R1, R2
@@ -2096,8 +2098,6 @@ columns1:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $3, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -2107,9 +2107,50 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns1Columns
-	CMP  $8, R8
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R7, R1, R14
+
+columns1AlongColumns:
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R8
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce76827 // ldr q7, [x1,x7]
@@ -2156,47 +2197,6 @@ columns1AlongRows:
 	ADD    $16, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R7, R1, R14
-
-columns1AlongColumns:
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D1]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D1]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D1]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
-	VLD1.P (R12)(R9), [V6.D1]
-	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
-	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
-	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
-	ADD    R8<<2, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R10, R10
@@ -2330,6 +2330,8 @@ upTo2:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $3, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<3, R1, R2
@@ -2363,8 +2365,6 @@ columns2:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $3, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -2374,9 +2374,59 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns2Columns
-	CMP  $8, R9
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R8, R1, R15
+	ADD  $40, R15, R19
+
+columns2AlongColumns:
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R9
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce86828 // ldr q8, [x1,x8]
@@ -2429,56 +2479,6 @@ columns2AlongRows:
 	ADD    $16, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R8, R1, R15
-	ADD $40, R15, R19
-
-columns2AlongColumns:
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D2]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D2]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D2]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D2]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	ADD    R9<<2, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R11, R11
@@ -2618,6 +2618,8 @@ upTo1:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $3, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<3, R1, R2
@@ -2651,8 +2653,6 @@ columns1:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $3, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -2662,9 +2662,59 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns1Columns
-	CMP  $8, R9
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R8, R1, R15
+	ADD  $40, R15, R19
+
+columns1AlongColumns:
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R9
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce86828 // ldr q8, [x1,x8]
@@ -2717,56 +2767,6 @@ columns1AlongRows:
 	ADD    $16, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R8, R1, R15
-	ADD $40, R15, R19
-
-columns1AlongColumns:
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D1]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D1]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D1]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
-	VLD1.P (R19)(R9), [V11.D2]
-	VLD1.P (R13)(R10), [V7.D1]
-	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
-	ADD    R9<<2, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R11, R11
@@ -2912,6 +2912,8 @@ upTo2:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $3, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<3, R1, R2
@@ -2949,8 +2951,6 @@ columns2:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $3, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -2960,9 +2960,58 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns2Columns
-	CMP  $8, R10
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R19
+
+columns2AlongColumns:
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R10
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -3021,55 +3070,6 @@ columns2AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R19
-
-columns2AlongColumns:
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D2]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D2]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D2]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D2]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R12, R12
@@ -3221,6 +3221,8 @@ upTo1:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $3, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<3, R1, R2
@@ -3258,8 +3260,6 @@ columns1:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $3, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -3269,9 +3269,58 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns1Columns
-	CMP  $8, R10
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R19
+
+columns1AlongColumns:
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R10
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -3330,55 +3379,6 @@ columns1AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R19
-
-columns1AlongColumns:
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D1]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D1]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D1]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
-	VLD1.P (R14)(R11), [V8.D1]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
-	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
-	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R12, R12
@@ -3536,6 +3536,8 @@ upTo2:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -3576,8 +3578,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -3590,9 +3590,68 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $56, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -3659,65 +3718,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $56, R20, R21
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D2]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D2]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D2]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D2]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -3881,6 +3881,8 @@ upTo1:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -3921,8 +3923,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -3935,9 +3935,68 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $56, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -4004,65 +4063,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $56, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D1]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D1]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D1]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
-	VLD1.P (R21)(R11), [V14.D2]
-	VLD1.P (R15)(R12), [V9.D1]
-	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
-	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
-	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -4232,6 +4232,8 @@ upTo2:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -4275,8 +4277,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -4289,9 +4289,72 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -4364,69 +4427,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D2]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D2]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D2]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D2]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -4601,6 +4601,8 @@ upTo1:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -4644,8 +4646,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -4658,9 +4658,72 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -4733,69 +4796,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D1]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D1]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D1]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
-	VLD1.P (R21)(R11), [V15.D2]
-	VLD1.P (R15)(R12), [V10.D1]
-	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
-	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
-	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
-	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
-	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -4976,6 +4976,8 @@ upTo2:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -5022,8 +5024,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -5036,9 +5036,81 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $72, R20, R22
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -5117,78 +5189,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $72, R20, R22
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D2]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D2]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D2]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D2]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -5374,6 +5374,8 @@ upTo1:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -5420,8 +5422,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -5434,9 +5434,81 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $72, R20, R22
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -5515,78 +5587,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $72, R20, R22
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D1]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D1]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D1]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
-	VLD1.P (R21)(R11), [V16.D2]
-	VLD1.P (R22)(R11), [V17.D2]
-	VLD1.P (R15)(R12), [V11.D1]
-	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
-	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
-	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
-	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
-	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
-	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
-	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -5778,6 +5778,8 @@ upTo2:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -5827,8 +5829,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -5841,9 +5841,80 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -5928,77 +5999,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D2]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D2]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D2]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D2]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -6195,6 +6195,8 @@ upTo1:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -6244,8 +6246,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -6258,9 +6258,80 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -6345,77 +6416,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D1]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D1]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D1]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
-	VLD1.P (R21)(R11), [V17.D2, V18.D2]
-	VLD1.P (R15)(R12), [V12.D1]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
-	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
-	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
-	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
-	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
-	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -6618,6 +6618,8 @@ upTo2:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -6670,8 +6672,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -6684,9 +6684,89 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $88, R20, R22
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -6777,86 +6857,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $88, R20, R22
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D2]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D2]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D2]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D2]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -7064,6 +7064,8 @@ upTo1:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -7116,8 +7118,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -7130,9 +7130,89 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $88, R20, R22
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -7223,86 +7303,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $88, R20, R22
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D1]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D1]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D1]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
-	VLD1.P (R21)(R11), [V18.D2, V19.D2]
-	VLD1.P (R22)(R11), [V20.D2]
-	VLD1.P (R15)(R12), [V13.D1]
-	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
-	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
-	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
-	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
-	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
-	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
-	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -7516,6 +7516,8 @@ upTo2:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -7571,8 +7573,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -7585,9 +7585,88 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -7684,85 +7763,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D2]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D2]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D2]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D2]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -7981,6 +7981,8 @@ upTo1:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -8036,8 +8038,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -8050,9 +8050,88 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -8149,85 +8228,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D1]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D1]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D1]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
-	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
-	VLD1.P (R15)(R12), [V14.D1]
-	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
-	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
-	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
-	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
-	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -8452,6 +8452,8 @@ upTo2:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -8510,8 +8512,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -8524,9 +8524,97 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $104, R20, R22
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -8629,94 +8717,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $104, R20, R22
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D2]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D2]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D2]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D2]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -8946,6 +8946,8 @@ upTo1:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -9004,8 +9006,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -9018,9 +9018,97 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $104, R20, R22
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -9123,94 +9211,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $104, R20, R22
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D1]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D1]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D1]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
-	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
-	VLD1.P (R22)(R11), [V23.D2]
-	VLD1.P (R15)(R12), [V15.D1]
-	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
-	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
-	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
-	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
-	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
-	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -9446,6 +9446,8 @@ upTo2:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -9507,8 +9509,6 @@ columns2:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -9521,9 +9521,96 @@ columns2:
 	BLT  columns2Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns2Columns
-	CMP  $8, R11
-	BNE  columns2Fewer
+	BNE  columns2Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+	B      columns2Fewer
+
+columns2Rows:
+	CMP $8, R11
+	BNE columns2Fewer
 
 columns2AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -9641,93 +9728,6 @@ columns2AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns2AlongRows
-	B      columns2Fewer
-
-columns2Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns2AlongColumns:
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D2]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D2]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D2]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D2]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns2AlongColumns
 
 columns2Fewer:
 	ADDS $4, R13, R13
@@ -9968,6 +9968,8 @@ upTo1:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -10029,8 +10031,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -10043,9 +10043,96 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $8, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $8, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -10163,93 +10250,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D1]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D1]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D1]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
-	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
-	VLD1.P (R15)(R12), [V16.D1]
-	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
-	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
-	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
-	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
-	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
-	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
-	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -10494,6 +10494,8 @@ upTo4:
 	MOVD rowBias+112(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $3, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -10504,8 +10506,6 @@ columns4:
 	LSL  $3, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $3, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -10625,6 +10625,8 @@ upTo4:
 	MOVD rowBias+112(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $3, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<3, R1, R2
@@ -10640,8 +10642,6 @@ columns4:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $3, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -10652,9 +10652,46 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns4Columns
-	CMP  $8, R4
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R3, R1, R10
+
+columns4AlongColumns:
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R4
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce36826 // ldr q6, [x1,x3]
@@ -10689,43 +10726,6 @@ columns4AlongRows:
 	ADD    $16, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R3, R1, R10
-
-columns4AlongColumns:
-	VLD1.P (R10)(R4), [V6.D2]
-	VLD1.P (R8)(R5), [V4.D2]
-	VLD1.P (R9)(R5), [V5.D2]
-	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
-	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
-	VLD1.P (R10)(R4), [V6.D2]
-	VLD1.P (R8)(R5), [V4.D2]
-	VLD1.P (R9)(R5), [V5.D2]
-	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
-	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
-	VLD1.P (R10)(R4), [V6.D2]
-	VLD1.P (R8)(R5), [V4.D2]
-	VLD1.P (R9)(R5), [V5.D2]
-	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
-	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
-	VLD1.P (R10)(R4), [V6.D2]
-	VLD1.P (R8)(R5), [V4.D2]
-	VLD1.P (R9)(R5), [V5.D2]
-	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
-	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
-	ADD    R4<<2, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R6, R6
@@ -10832,6 +10832,8 @@ upTo4:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<3, R1, R2
@@ -10852,8 +10854,6 @@ columns4:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $3, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -10864,58 +10864,9 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns4Columns
-	CMP  $8, R5
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce46828 // ldr q8, [x1,x4]
-	WORD   $0x3ce46849 // ldr q9, [x2,x4]
-	WORD   $0x3ce4686a // ldr q10, [x3,x4]
-	VLD1.P (R9)(R6), [V6.D2]
-	VLD1.P (R10)(R6), [V7.D2]
-	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
-	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
-	VLD1.P (R9)(R6), [V6.D2]
-	VLD1.P (R10)(R6), [V7.D2]
-	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	ADD    $16, R4, R4
-	WORD   $0x3ce46828 // ldr q8, [x1,x4]
-	WORD   $0x3ce46849 // ldr q9, [x2,x4]
-	WORD   $0x3ce4686a // ldr q10, [x3,x4]
-	VLD1.P (R9)(R6), [V6.D2]
-	VLD1.P (R10)(R6), [V7.D2]
-	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
-	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
-	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
-	VLD1.P (R9)(R6), [V6.D2]
-	VLD1.P (R10)(R6), [V7.D2]
-	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
-	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
-	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
-	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
-	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R4, R1, R11
-	ADD $8, R11, R12
+	BNE  columns4Rows
+	ADD  R4, R1, R11
+	ADD  $8, R11, R12
 
 columns4AlongColumns:
 	VLD1.P (R11)(R5), [V8.D2]
@@ -10961,6 +10912,55 @@ columns4AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R5
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R7, R7
@@ -11088,6 +11088,8 @@ upTo4:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $3, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<3, R1, R2
@@ -11113,8 +11115,6 @@ columns4:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $3, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -11125,9 +11125,62 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns4Columns
-	CMP  $8, R6
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R5, R1, R12
+
+columns4AlongColumns:
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R6
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce5682a // ldr q10, [x1,x5]
@@ -11182,59 +11235,6 @@ columns4AlongRows:
 	ADD    $16, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R5, R1, R12
-
-columns4AlongColumns:
-	VLD1.P (R12)(R6), [V10.D2, V11.D2]
-	VLD1.P (R10)(R7), [V8.D2]
-	VLD1.P (R11)(R7), [V9.D2]
-	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
-	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
-	VLD1.P (R12)(R6), [V10.D2, V11.D2]
-	VLD1.P (R10)(R7), [V8.D2]
-	VLD1.P (R11)(R7), [V9.D2]
-	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
-	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
-	VLD1.P (R12)(R6), [V10.D2, V11.D2]
-	VLD1.P (R10)(R7), [V8.D2]
-	VLD1.P (R11)(R7), [V9.D2]
-	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
-	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
-	VLD1.P (R12)(R6), [V10.D2, V11.D2]
-	VLD1.P (R10)(R7), [V8.D2]
-	VLD1.P (R11)(R7), [V9.D2]
-	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
-	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
-	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
-	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
-	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
-	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
-	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
-	ADD    R6<<2, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R8, R8
@@ -11383,6 +11383,8 @@ upTo4:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $3, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<3, R1, R2
@@ -11413,8 +11415,6 @@ columns4:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $3, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -11425,9 +11425,75 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns4Columns
-	CMP  $8, R7
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R6, R1, R13
+	ADD  $24, R13, R14
+
+columns4AlongColumns:
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R7
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce6682c // ldr q12, [x1,x6]
@@ -11492,72 +11558,6 @@ columns4AlongRows:
 	ADD    $16, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R6, R1, R13
-	ADD $24, R13, R14
-
-columns4AlongColumns:
-	VLD1.P (R13)(R7), [V12.D2, V13.D2]
-	VLD1.P (R14)(R7), [V14.D2]
-	VLD1.P (R11)(R8), [V10.D2]
-	VLD1.P (R12)(R8), [V11.D2]
-	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
-	VLD1.P (R13)(R7), [V12.D2, V13.D2]
-	VLD1.P (R14)(R7), [V14.D2]
-	VLD1.P (R11)(R8), [V10.D2]
-	VLD1.P (R12)(R8), [V11.D2]
-	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
-	VLD1.P (R13)(R7), [V12.D2, V13.D2]
-	VLD1.P (R14)(R7), [V14.D2]
-	VLD1.P (R11)(R8), [V10.D2]
-	VLD1.P (R12)(R8), [V11.D2]
-	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
-	VLD1.P (R13)(R7), [V12.D2, V13.D2]
-	VLD1.P (R14)(R7), [V14.D2]
-	VLD1.P (R11)(R8), [V10.D2]
-	VLD1.P (R12)(R8), [V11.D2]
-	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
-	ADD    R7<<2, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R9, R9
@@ -11727,6 +11727,8 @@ upTo4:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R9
 	LSL  $3, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<3, R1, R2
@@ -11762,8 +11764,6 @@ columns4:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $3, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -11774,9 +11774,78 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns4Columns
-	CMP  $8, R8
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R7, R1, R14
+
+columns4AlongColumns:
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R8
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce7682e // ldr q14, [x1,x7]
@@ -11851,75 +11920,6 @@ columns4AlongRows:
 	ADD    $16, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R7, R1, R14
-
-columns4AlongColumns:
-	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
-	VLD1.P (R12)(R9), [V12.D2]
-	VLD1.P (R13)(R9), [V13.D2]
-	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
-	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
-	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
-	VLD1.P (R12)(R9), [V12.D2]
-	VLD1.P (R13)(R9), [V13.D2]
-	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
-	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
-	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
-	VLD1.P (R12)(R9), [V12.D2]
-	VLD1.P (R13)(R9), [V13.D2]
-	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
-	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
-	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
-	VLD1.P (R12)(R9), [V12.D2]
-	VLD1.P (R13)(R9), [V13.D2]
-	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
-	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
-	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
-	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
-	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
-	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
-	ADD    R8<<2, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R10, R10
@@ -12110,6 +12110,8 @@ upTo4:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $3, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<3, R1, R2
@@ -12150,8 +12152,6 @@ columns4:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $3, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -12162,9 +12162,91 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns4Columns
-	CMP  $8, R9
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R8, R1, R15
+	ADD  $40, R15, R19
+
+columns4AlongColumns:
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R9
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce86830 // ldr q16, [x1,x8]
@@ -12249,88 +12331,6 @@ columns4AlongRows:
 	ADD    $16, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R8, R1, R15
-	ADD $40, R15, R19
-
-columns4AlongColumns:
-	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
-	VLD1.P (R19)(R9), [V19.D2]
-	VLD1.P (R13)(R10), [V14.D2]
-	VLD1.P (R14)(R10), [V15.D2]
-	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
-	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
-	VLD1.P (R19)(R9), [V19.D2]
-	VLD1.P (R13)(R10), [V14.D2]
-	VLD1.P (R14)(R10), [V15.D2]
-	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
-	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
-	VLD1.P (R19)(R9), [V19.D2]
-	VLD1.P (R13)(R10), [V14.D2]
-	VLD1.P (R14)(R10), [V15.D2]
-	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
-	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
-	VLD1.P (R19)(R9), [V19.D2]
-	VLD1.P (R13)(R10), [V14.D2]
-	VLD1.P (R14)(R10), [V15.D2]
-	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
-	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
-	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
-	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
-	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
-	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
-	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
-	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
-	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
-	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
-	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
-	ADD    R9<<2, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R11, R11
@@ -12542,6 +12542,8 @@ upTo4:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $3, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<3, R1, R2
@@ -12587,8 +12589,6 @@ columns4:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $3, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -12599,9 +12599,94 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns4Columns
-	CMP  $8, R10
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R19
+
+columns4AlongColumns:
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R10
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96832 // ldr q18, [x1,x9]
@@ -12696,91 +12781,6 @@ columns4AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R19
-
-columns4AlongColumns:
-	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
-	VLD1.P (R14)(R11), [V16.D2]
-	VLD1.P (R15)(R11), [V17.D2]
-	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
-	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
-	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
-	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
-	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
-	VLD1.P (R14)(R11), [V16.D2]
-	VLD1.P (R15)(R11), [V17.D2]
-	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
-	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
-	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
-	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
-	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
-	VLD1.P (R14)(R11), [V16.D2]
-	VLD1.P (R15)(R11), [V17.D2]
-	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
-	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
-	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
-	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
-	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
-	VLD1.P (R14)(R11), [V16.D2]
-	VLD1.P (R15)(R11), [V17.D2]
-	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
-	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
-	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
-	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
-	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
-	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
-	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R12, R12
@@ -13013,6 +13013,8 @@ upTo4:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -13062,8 +13064,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -13077,9 +13077,108 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $8, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $56, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96834 // ldr q20, [x1,x9]
@@ -13186,105 +13285,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $56, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
-	VLD1.P (R21)(R11), [V24.D2]
-	VLD1.P (R15)(R12), [V18.D2]
-	VLD1.P (R19)(R12), [V19.D2]
-	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
-	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
-	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
-	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
-	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
-	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
-	VLD1.P (R21)(R11), [V24.D2]
-	VLD1.P (R15)(R12), [V18.D2]
-	VLD1.P (R19)(R12), [V19.D2]
-	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
-	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
-	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
-	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
-	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
-	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
-	VLD1.P (R21)(R11), [V24.D2]
-	VLD1.P (R15)(R12), [V18.D2]
-	VLD1.P (R19)(R12), [V19.D2]
-	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
-	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
-	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
-	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
-	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
-	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
-	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
-	VLD1.P (R21)(R11), [V24.D2]
-	VLD1.P (R15)(R12), [V18.D2]
-	VLD1.P (R19)(R12), [V19.D2]
-	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
-	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
-	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
-	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
-	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
-	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -13538,6 +13538,8 @@ upTo4:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -13591,8 +13593,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -13606,9 +13606,116 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $8, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96836 // ldr q22, [x1,x9]
@@ -13725,113 +13832,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
-	VLD1.P (R21)(R11), [V26.D2]
-	VLD1.P (R15)(R12), [V20.D2]
-	VLD1.P (R19)(R12), [V21.D2]
-	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
-	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
-	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
-	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
-	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
-	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
-	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
-	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
-	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
-	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
-	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
-	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
-	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
-	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
-	VLD1.P (R21)(R11), [V26.D2]
-	VLD1.P (R15)(R12), [V20.D2]
-	VLD1.P (R19)(R12), [V21.D2]
-	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
-	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
-	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
-	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
-	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
-	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
-	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
-	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
-	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
-	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
-	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
-	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
-	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
-	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
-	VLD1.P (R21)(R11), [V26.D2]
-	VLD1.P (R15)(R12), [V20.D2]
-	VLD1.P (R19)(R12), [V21.D2]
-	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
-	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
-	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
-	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
-	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
-	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
-	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
-	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
-	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
-	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
-	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
-	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
-	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
-	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
-	VLD1.P (R21)(R11), [V26.D2]
-	VLD1.P (R15)(R12), [V20.D2]
-	VLD1.P (R19)(R12), [V21.D2]
-	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
-	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
-	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
-	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
-	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
-	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
-	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
-	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
-	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
-	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
-	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
-	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
-	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -14105,6 +14105,8 @@ upTo4:
 	MOVD rowBias+112(FP), R25
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -14162,8 +14164,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -14177,9 +14177,129 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $8, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+	ADD  $72, R20, R22
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96838 // ldr q24, [x1,x9]
@@ -14320,126 +14440,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-	ADD $72, R20, R22
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
-	VLD1.P (R21)(R11), [V28.D2]
-	VLD1.P (R22)(R11), [V29.D2]
-	VLD1.P (R15)(R12), [V22.D2]
-	VLD1.P (R19)(R12), [V23.D2]
-	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
-	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
-	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
-	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
-	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
-	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
-	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
-	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
-	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
-	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
-	VLD1.P (R21)(R11), [V28.D2]
-	VLD1.P (R22)(R11), [V29.D2]
-	VLD1.P (R15)(R12), [V22.D2]
-	VLD1.P (R19)(R12), [V23.D2]
-	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
-	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
-	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
-	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
-	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
-	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
-	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
-	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
-	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
-	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
-	VLD1.P (R21)(R11), [V28.D2]
-	VLD1.P (R22)(R11), [V29.D2]
-	VLD1.P (R15)(R12), [V22.D2]
-	VLD1.P (R19)(R12), [V23.D2]
-	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
-	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
-	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
-	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
-	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
-	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
-	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
-	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
-	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
-	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
-	VLD1.P (R21)(R11), [V28.D2]
-	VLD1.P (R22)(R11), [V29.D2]
-	VLD1.P (R15)(R12), [V22.D2]
-	VLD1.P (R19)(R12), [V23.D2]
-	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
-	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
-	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
-	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
-	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
-	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
-	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
-	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
-	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -14733,6 +14733,8 @@ upTo4:
 	MOVD rowBias+112(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $3, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
@@ -14794,8 +14796,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $3, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -14809,9 +14809,132 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $8, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $64, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $8, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9683a // ldr q26, [x1,x9]
@@ -14962,129 +15085,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $64, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
-	VLD1.P (R21)(R11), [V30.D2, V31.D2]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
-	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
-	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
-	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
-	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
-	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
-	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
-	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
-	VLD1.P (R21)(R11), [V30.D2, V31.D2]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
-	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
-	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
-	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
-	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
-	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
-	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
-	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
-	VLD1.P (R21)(R11), [V30.D2, V31.D2]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
-	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
-	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
-	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
-	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
-	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
-	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
-	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
-	VLD1.P (R21)(R11), [V30.D2, V31.D2]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
-	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
-	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
-	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
-	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
-	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
-	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -15398,6 +15398,8 @@ upTo6:
 	MOVD rowBias+112(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $3, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -15409,8 +15411,6 @@ columns6:
 	LSL  $3, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $3, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -15541,6 +15541,8 @@ upTo6:
 	MOVD rowBias+112(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $3, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<3, R1, R2
@@ -15558,8 +15560,6 @@ columns6:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $3, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -15570,9 +15570,54 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns6Columns
-	CMP  $8, R4
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R3, R1, R10
+
+columns6AlongColumns:
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R4
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce36829 // ldr q9, [x1,x3]
@@ -15615,51 +15660,6 @@ columns6AlongRows:
 	ADD    $16, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R3, R1, R10
-
-columns6AlongColumns:
-	VLD1.P (R10)(R4), [V9.D2]
-	VLD1.P (R8)(R5), [V6.D2, V7.D2]
-	VLD1.P (R9)(R5), [V8.D2]
-	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
-	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
-	VLD1.P (R10)(R4), [V9.D2]
-	VLD1.P (R8)(R5), [V6.D2, V7.D2]
-	VLD1.P (R9)(R5), [V8.D2]
-	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
-	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
-	VLD1.P (R10)(R4), [V9.D2]
-	VLD1.P (R8)(R5), [V6.D2, V7.D2]
-	VLD1.P (R9)(R5), [V8.D2]
-	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
-	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
-	VLD1.P (R10)(R4), [V9.D2]
-	VLD1.P (R8)(R5), [V6.D2, V7.D2]
-	VLD1.P (R9)(R5), [V8.D2]
-	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
-	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
-	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
-	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
-	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
-	ADD    R4<<2, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R6, R6
@@ -15780,6 +15780,8 @@ upTo6:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<3, R1, R2
@@ -15803,8 +15805,6 @@ columns6:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $3, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -15815,70 +15815,9 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns6Columns
-	CMP  $8, R5
-	BNE  columns6Fewer
-
-columns6AlongRows:
-	WORD   $0x3ce4682c // ldr q12, [x1,x4]
-	WORD   $0x3ce4684d // ldr q13, [x2,x4]
-	WORD   $0x3ce4686e // ldr q14, [x3,x4]
-	VLD1.P (R9)(R6), [V9.D2, V10.D2]
-	VLD1.P (R10)(R6), [V11.D2]
-	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
-	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
-	VLD1.P (R9)(R6), [V9.D2, V10.D2]
-	VLD1.P (R10)(R6), [V11.D2]
-	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
-	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
-	ADD    $16, R4, R4
-	WORD   $0x3ce4682c // ldr q12, [x1,x4]
-	WORD   $0x3ce4684d // ldr q13, [x2,x4]
-	WORD   $0x3ce4686e // ldr q14, [x3,x4]
-	VLD1.P (R9)(R6), [V9.D2, V10.D2]
-	VLD1.P (R10)(R6), [V11.D2]
-	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
-	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
-	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
-	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
-	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
-	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
-	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
-	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
-	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
-	VLD1.P (R9)(R6), [V9.D2, V10.D2]
-	VLD1.P (R10)(R6), [V11.D2]
-	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
-	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
-	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
-	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
-	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
-	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
-	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
-	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
-	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R4, R1, R11
-	ADD $8, R11, R12
+	BNE  columns6Rows
+	ADD  R4, R1, R11
+	ADD  $8, R11, R12
 
 columns6AlongColumns:
 	VLD1.P (R11)(R5), [V12.D2]
@@ -15936,6 +15875,67 @@ columns6AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R5
+	BNE columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
+	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
+	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns6AlongRows
 
 columns6Fewer:
 	ADDS $4, R7, R7
@@ -16084,6 +16084,8 @@ upTo6:
 	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $3, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<3, R1, R2
@@ -16113,8 +16115,6 @@ columns6:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $3, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -16125,9 +16125,78 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns6Columns
-	CMP  $8, R6
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R5, R1, R12
+
+columns6AlongColumns:
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R6
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce5682f // ldr q15, [x1,x5]
@@ -16198,75 +16267,6 @@ columns6AlongRows:
 	ADD    $16, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R5, R1, R12
-
-columns6AlongColumns:
-	VLD1.P (R12)(R6), [V15.D2, V16.D2]
-	VLD1.P (R10)(R7), [V12.D2, V13.D2]
-	VLD1.P (R11)(R7), [V14.D2]
-	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
-	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
-	VLD1.P (R12)(R6), [V15.D2, V16.D2]
-	VLD1.P (R10)(R7), [V12.D2, V13.D2]
-	VLD1.P (R11)(R7), [V14.D2]
-	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
-	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
-	VLD1.P (R12)(R6), [V15.D2, V16.D2]
-	VLD1.P (R10)(R7), [V12.D2, V13.D2]
-	VLD1.P (R11)(R7), [V14.D2]
-	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
-	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
-	VLD1.P (R12)(R6), [V15.D2, V16.D2]
-	VLD1.P (R10)(R7), [V12.D2, V13.D2]
-	VLD1.P (R11)(R7), [V14.D2]
-	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
-	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
-	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
-	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
-	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
-	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
-	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
-	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
-	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
-	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
-	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
-	ADD    R6<<2, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R8, R8
@@ -16443,6 +16443,8 @@ upTo6:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $3, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<3, R1, R2
@@ -16478,8 +16480,6 @@ columns6:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $3, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -16490,9 +16490,95 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns6Columns
-	CMP  $8, R7
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R6, R1, R13
+	ADD  $24, R13, R14
+
+columns6AlongColumns:
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R7
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce66832 // ldr q18, [x1,x6]
@@ -16577,92 +16663,6 @@ columns6AlongRows:
 	ADD    $16, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R6, R1, R13
-	ADD $24, R13, R14
-
-columns6AlongColumns:
-	VLD1.P (R13)(R7), [V18.D2, V19.D2]
-	VLD1.P (R14)(R7), [V20.D2]
-	VLD1.P (R11)(R8), [V15.D2, V16.D2]
-	VLD1.P (R12)(R8), [V17.D2]
-	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
-	VLD1.P (R13)(R7), [V18.D2, V19.D2]
-	VLD1.P (R14)(R7), [V20.D2]
-	VLD1.P (R11)(R8), [V15.D2, V16.D2]
-	VLD1.P (R12)(R8), [V17.D2]
-	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
-	VLD1.P (R13)(R7), [V18.D2, V19.D2]
-	VLD1.P (R14)(R7), [V20.D2]
-	VLD1.P (R11)(R8), [V15.D2, V16.D2]
-	VLD1.P (R12)(R8), [V17.D2]
-	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
-	VLD1.P (R13)(R7), [V18.D2, V19.D2]
-	VLD1.P (R14)(R7), [V20.D2]
-	VLD1.P (R11)(R8), [V15.D2, V16.D2]
-	VLD1.P (R12)(R8), [V17.D2]
-	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
-	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
-	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
-	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
-	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
-	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
-	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
-	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
-	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
-	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
-	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
-	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
-	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
-	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
-	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
-	ADD    R7<<2, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R9, R9
@@ -16867,6 +16867,8 @@ upTo6:
 	MOVD rowBias+112(FP), R20
 	MOVD bRow+64(FP), R9
 	LSL  $3, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<3, R1, R2
@@ -16908,8 +16910,6 @@ columns6:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $3, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -16920,9 +16920,102 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns6Columns
-	CMP  $8, R8
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R7, R1, R14
+
+columns6AlongColumns:
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R8
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce76835 // ldr q21, [x1,x7]
@@ -17021,99 +17114,6 @@ columns6AlongRows:
 	ADD    $16, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R7, R1, R14
-
-columns6AlongColumns:
-	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
-	VLD1.P (R12)(R9), [V18.D2, V19.D2]
-	VLD1.P (R13)(R9), [V20.D2]
-	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
-	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
-	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
-	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
-	VLD1.P (R12)(R9), [V18.D2, V19.D2]
-	VLD1.P (R13)(R9), [V20.D2]
-	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
-	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
-	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
-	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
-	VLD1.P (R12)(R9), [V18.D2, V19.D2]
-	VLD1.P (R13)(R9), [V20.D2]
-	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
-	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
-	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
-	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
-	VLD1.P (R12)(R9), [V18.D2, V19.D2]
-	VLD1.P (R13)(R9), [V20.D2]
-	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
-	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
-	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
-	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
-	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
-	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
-	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
-	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
-	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
-	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
-	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
-	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
-	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
-	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
-	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
-	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
-	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
-	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
-	ADD    R8<<2, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R10, R10
@@ -17346,6 +17346,8 @@ upTo6:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $3, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<3, R1, R2
@@ -17393,8 +17395,6 @@ columns6:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $3, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -17405,9 +17405,119 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns6Columns
-	CMP  $8, R9
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R8, R1, R15
+	ADD  $40, R15, R19
+
+columns6AlongColumns:
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R9
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce86838 // ldr q24, [x1,x8]
@@ -17520,116 +17630,6 @@ columns6AlongRows:
 	ADD    $16, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R8, R1, R15
-	ADD $40, R15, R19
-
-columns6AlongColumns:
-	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
-	VLD1.P (R19)(R9), [V27.D2]
-	VLD1.P (R13)(R10), [V21.D2, V22.D2]
-	VLD1.P (R14)(R10), [V23.D2]
-	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
-	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
-	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
-	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
-	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
-	VLD1.P (R19)(R9), [V27.D2]
-	VLD1.P (R13)(R10), [V21.D2, V22.D2]
-	VLD1.P (R14)(R10), [V23.D2]
-	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
-	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
-	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
-	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
-	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
-	VLD1.P (R19)(R9), [V27.D2]
-	VLD1.P (R13)(R10), [V21.D2, V22.D2]
-	VLD1.P (R14)(R10), [V23.D2]
-	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
-	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
-	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
-	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
-	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
-	VLD1.P (R19)(R9), [V27.D2]
-	VLD1.P (R13)(R10), [V21.D2, V22.D2]
-	VLD1.P (R14)(R10), [V23.D2]
-	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
-	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
-	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
-	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
-	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
-	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
-	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
-	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
-	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
-	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
-	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
-	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
-	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
-	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
-	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
-	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
-	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
-	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
-	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
-	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
-	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
-	ADD    R9<<2, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R11, R11
@@ -17890,6 +17890,8 @@ upTo6:
 	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $3, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<3, R1, R2
@@ -17943,8 +17945,6 @@ columns6:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $3, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -17955,9 +17955,126 @@ columns6:
 	BLT  columns6Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns6Columns
-	CMP  $8, R10
-	BNE  columns6Fewer
+	BNE  columns6Rows
+	ADD  R9, R1, R19
+
+columns6AlongColumns:
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns6AlongColumns
+	B      columns6Fewer
+
+columns6Rows:
+	CMP $8, R10
+	BNE columns6Fewer
 
 columns6AlongRows:
 	WORD   $0x3ce9683b // ldr q27, [x1,x9]
@@ -18096,123 +18213,6 @@ columns6AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns6AlongRows
-	B      columns6Fewer
-
-columns6Columns:
-	ADD R9, R1, R19
-
-columns6AlongColumns:
-	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
-	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
-	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
-	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
-	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
-	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
-	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
-	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
-	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
-	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
-	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
-	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
-	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
-	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
-	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
-	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
-	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
-	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
-	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
-	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
-	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
-	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
-	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
-	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
-	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
-	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
-	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
-	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
-	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
-	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
-	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
-	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
-	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
-	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
-	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns6AlongColumns
 
 columns6Fewer:
 	ADDS $4, R12, R12
@@ -18496,6 +18496,8 @@ TEXT ·dgemmWide1x32NEON(SB), NOSPLIT, $0-121
 	MOVD rowBias+112(FP), R11
 	MOVD bRow+64(FP), R3
 	LSL  $3, R3, R3
+	MOVD aCol+40(FP), R2
+	LSL  $3, R2, R2
 	MOVD aRow+32(FP), R5
 	MOVD a+24(FP), R0
 
@@ -18523,8 +18525,6 @@ tile:
 	PRFM 64(R5), PLDL1KEEP
 	PRFM 128(R5), PLDL1KEEP
 	PRFM 192(R5), PLDL1KEEP
-	MOVD aCol+40(FP), R2
-	LSL  $3, R2, R2
 	MOVD ZR, R1
 	MOVD b+56(FP), R5
 	MOVD R5, R6
@@ -18717,6 +18717,8 @@ TEXT ·dgemmWide1x16NEON(SB), NOSPLIT, $0-121
 	MOVD rowBias+112(FP), R11
 	MOVD bRow+64(FP), R3
 	LSL  $3, R3, R3
+	MOVD aCol+40(FP), R2
+	LSL  $3, R2, R2
 	MOVD aRow+32(FP), R5
 	MOVD a+24(FP), R0
 
@@ -18734,8 +18736,6 @@ tile:
 	MOVD R10, R5
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
-	MOVD aCol+40(FP), R2
-	LSL  $3, R2, R2
 	MOVD ZR, R1
 	MOVD b+56(FP), R5
 	MOVD R5, R6
@@ -18864,6 +18864,8 @@ TEXT ·dgemmWide2x16NEON(SB), NOSPLIT, $0-121
 	MOVD rowBias+112(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $3, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R0
 	ADD  R6<<3, R0, R1
@@ -18893,8 +18895,6 @@ tile:
 	ADD  R5, R6, R6
 	PRFM (R6), PLDL1KEEP
 	PRFM 64(R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $3, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -19090,6 +19090,8 @@ TEXT ·dgemmWide3x16NEON(SB), NOSPLIT, $0-121
 	MOVD rowBias+112(FP), R14
 	MOVD bRow+64(FP), R5
 	LSL  $3, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R0
 	ADD  R7<<3, R0, R1
@@ -19131,8 +19133,6 @@ tile:
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
 	PRFM 64(R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $3, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -19395,6 +19395,8 @@ TEXT ·dgemmWide4x12NEON(SB), NOSPLIT, $0-121
 	MOVD rowBias+112(FP), R14
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R0
 	ADD  R8<<3, R0, R1
@@ -19440,8 +19442,6 @@ tile:
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
 	PRFM 64(R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $3, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9

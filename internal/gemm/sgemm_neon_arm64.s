@@ -18,6 +18,8 @@ upTo4:
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -27,8 +29,6 @@ columns4:
 	LSL  $2, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -121,6 +121,8 @@ upTo3:
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -130,8 +132,6 @@ columns3:
 	LSL  $2, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -234,6 +234,8 @@ upTo1:
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -243,8 +245,6 @@ columns1:
 	LSL  $2, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -341,6 +341,8 @@ upTo4:
 	MOVD rowBias+104(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<2, R1, R2
@@ -354,8 +356,6 @@ columns4:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -365,32 +365,8 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns4Columns
-	CMP  $4, R4
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R3, R1, R10
+	BNE  columns4Rows
+	ADD  R3, R1, R10
 
 columns4AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -412,6 +388,30 @@ columns4AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R4
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R6, R6
@@ -493,6 +493,8 @@ upTo3:
 	MOVD rowBias+104(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<2, R1, R2
@@ -506,8 +508,6 @@ columns3:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -518,36 +518,8 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns3Columns
-	CMP  $4, R4
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R3, R1, R10
+	BNE  columns3Rows
+	ADD  R3, R1, R10
 
 columns3AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -573,6 +545,34 @@ columns3AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R4
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R6, R6
@@ -661,6 +661,8 @@ upTo1:
 	MOVD rowBias+104(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<2, R1, R2
@@ -674,8 +676,6 @@ columns1:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -685,32 +685,8 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns1Columns
-	CMP  $4, R4
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R3, R1, R10
+	BNE  columns1Rows
+	ADD  R3, R1, R10
 
 columns1AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -732,6 +708,30 @@ columns1AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R4
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R6, R6
@@ -817,6 +817,8 @@ upTo4:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<2, R1, R2
@@ -834,8 +836,6 @@ columns4:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -845,38 +845,9 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns4Columns
-	CMP  $4, R5
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns4Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns4AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -906,6 +877,35 @@ columns4AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R5
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R7, R7
@@ -999,6 +999,8 @@ upTo3:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<2, R1, R2
@@ -1016,8 +1018,6 @@ columns3:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -1028,42 +1028,9 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns3Columns
-	CMP  $4, R5
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns3Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns3AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -1097,6 +1064,39 @@ columns3AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R5
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R7, R7
@@ -1199,6 +1199,8 @@ upTo1:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<2, R1, R2
@@ -1216,8 +1218,6 @@ columns1:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -1227,38 +1227,9 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns1Columns
-	CMP  $4, R5
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns1Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns1AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -1288,6 +1259,35 @@ columns1AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R5
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R7, R7
@@ -1385,6 +1385,8 @@ upTo4:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<2, R1, R2
@@ -1406,8 +1408,6 @@ columns4:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $2, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -1417,42 +1417,8 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns4Columns
-	CMP  $4, R6
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R5, R1, R12
+	BNE  columns4Rows
+	ADD  R5, R1, R12
 
 columns4AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -1482,6 +1448,40 @@ columns4AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R6
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R8, R8
@@ -1587,6 +1587,8 @@ upTo3:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<2, R1, R2
@@ -1608,8 +1610,6 @@ columns3:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $2, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -1620,46 +1620,8 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns3Columns
-	CMP  $4, R6
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R5, R1, R12
+	BNE  columns3Rows
+	ADD  R5, R1, R12
 
 columns3AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -1693,6 +1655,44 @@ columns3AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R6
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R8, R8
@@ -1809,6 +1809,8 @@ upTo1:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<2, R1, R2
@@ -1830,8 +1832,6 @@ columns1:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $2, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -1841,42 +1841,8 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns1Columns
-	CMP  $4, R6
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R5, R1, R12
+	BNE  columns1Rows
+	ADD  R5, R1, R12
 
 columns1AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -1906,6 +1872,40 @@ columns1AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R6
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R8, R8
@@ -2015,6 +2015,8 @@ upTo4:
 	MOVD rowBias+104(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2040,8 +2042,6 @@ columns4:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $2, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -2051,48 +2051,9 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns4Columns
-	CMP  $4, R7
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns4Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns4AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2130,6 +2091,45 @@ columns4AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R7
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R9, R9
@@ -2247,6 +2247,8 @@ upTo3:
 	MOVD rowBias+104(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2272,8 +2274,6 @@ columns3:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $2, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -2284,52 +2284,9 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns3Columns
-	CMP  $4, R7
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns3Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns3AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2371,6 +2328,49 @@ columns3AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R7
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R9, R9
@@ -2501,6 +2501,8 @@ upTo1:
 	MOVD rowBias+104(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2526,8 +2528,6 @@ columns1:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $2, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -2537,48 +2537,9 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns1Columns
-	CMP  $4, R7
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns1Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns1AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2616,6 +2577,45 @@ columns1AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R7
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R9, R9
@@ -2737,6 +2737,8 @@ upTo4:
 	MOVD rowBias+104(FP), R21
 	MOVD bRow+64(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<2, R1, R2
@@ -2766,8 +2768,6 @@ columns4:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $2, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -2777,53 +2777,9 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns4Columns
-	CMP  $4, R8
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns4Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns4AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -2865,6 +2821,50 @@ columns4AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R8
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R10, R10
@@ -2994,6 +2994,8 @@ upTo3:
 	MOVD rowBias+104(FP), R21
 	MOVD bRow+64(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<2, R1, R2
@@ -3023,8 +3025,6 @@ columns3:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $2, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -3035,57 +3035,9 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns3Columns
-	CMP  $4, R8
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns3Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns3AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -3131,6 +3083,54 @@ columns3AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R8
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R10, R10
@@ -3275,6 +3275,8 @@ upTo1:
 	MOVD rowBias+104(FP), R21
 	MOVD bRow+64(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<2, R1, R2
@@ -3304,8 +3306,6 @@ columns1:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $2, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -3315,53 +3315,9 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns1Columns
-	CMP  $4, R8
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns1Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns1AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -3403,6 +3359,50 @@ columns1AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R8
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R10, R10
@@ -3536,6 +3536,8 @@ upTo4:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<2, R1, R2
@@ -3569,8 +3571,6 @@ columns4:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $2, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -3580,58 +3580,9 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns4Columns
-	CMP  $4, R9
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns4Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns4AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -3677,6 +3628,55 @@ columns4AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R9
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R11, R11
@@ -3818,6 +3818,8 @@ upTo3:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<2, R1, R2
@@ -3851,8 +3853,6 @@ columns3:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $2, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -3863,62 +3863,9 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns3Columns
-	CMP  $4, R9
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns3Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns3AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -3968,6 +3915,59 @@ columns3AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R9
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R11, R11
@@ -4126,6 +4126,8 @@ upTo1:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<2, R1, R2
@@ -4159,8 +4161,6 @@ columns1:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $2, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -4170,58 +4170,9 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns1Columns
-	CMP  $4, R9
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns1Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns1AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -4267,6 +4218,55 @@ columns1AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R9
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R11, R11
@@ -4412,6 +4412,8 @@ upTo4:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<2, R1, R2
@@ -4449,8 +4451,6 @@ columns4:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $2, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -4460,9 +4460,58 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns4Columns
-	CMP  $4, R10
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R19
+
+columns4AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R10
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -4512,55 +4561,6 @@ columns4AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R19
-
-columns4AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R12, R12
@@ -4714,6 +4714,8 @@ upTo3:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<2, R1, R2
@@ -4751,8 +4753,6 @@ columns3:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $2, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -4763,9 +4763,62 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns3Columns
-	CMP  $4, R10
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R19
+
+columns3AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R10
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -4819,59 +4872,6 @@ columns3AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R19
-
-columns3AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R12, R12
@@ -5044,6 +5044,8 @@ upTo1:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<2, R1, R2
@@ -5081,8 +5083,6 @@ columns1:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $2, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -5092,9 +5092,58 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns1Columns
-	CMP  $4, R10
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R19
+
+columns1AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R10
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -5144,55 +5193,6 @@ columns1AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R19
-
-columns1AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R12, R12
@@ -5350,6 +5350,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -5390,8 +5392,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -5404,9 +5404,68 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -5462,65 +5521,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -5686,6 +5686,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -5726,8 +5728,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -5741,9 +5741,72 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -5803,69 +5866,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -6052,6 +6052,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6092,8 +6094,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -6106,9 +6106,68 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -6164,65 +6223,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -6392,6 +6392,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6435,8 +6437,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -6449,9 +6449,72 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -6512,69 +6575,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -6751,6 +6751,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6794,8 +6796,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -6809,9 +6809,76 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -6876,73 +6943,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -7142,6 +7142,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -7185,8 +7187,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -7199,9 +7199,72 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -7262,69 +7325,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -7505,6 +7505,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -7551,8 +7553,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -7565,9 +7565,76 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -7633,73 +7700,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -7887,6 +7887,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -7933,8 +7935,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -7948,9 +7948,80 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -8020,77 +8091,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -8303,6 +8303,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -8349,8 +8351,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -8363,9 +8363,76 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -8431,73 +8498,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -8689,6 +8689,8 @@ upTo4:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -8738,8 +8740,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -8752,9 +8752,75 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -8825,72 +8891,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -9089,6 +9089,8 @@ upTo3:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -9138,8 +9140,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -9153,9 +9153,79 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -9230,76 +9300,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -9525,6 +9525,8 @@ upTo1:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -9574,8 +9576,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -9588,9 +9588,75 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -9661,72 +9727,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -9929,6 +9929,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -9981,8 +9983,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -9995,9 +9995,84 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -10073,81 +10148,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -10357,6 +10357,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -10409,8 +10411,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -10424,9 +10424,88 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -10506,85 +10585,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -10823,6 +10823,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -10875,8 +10877,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -10889,9 +10889,84 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -10967,81 +11042,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -11255,6 +11255,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -11310,8 +11312,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -11324,9 +11324,88 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -11407,85 +11486,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -11706,6 +11706,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -11761,8 +11763,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -11776,9 +11776,92 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -11863,89 +11946,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -12197,6 +12197,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -12252,8 +12254,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -12266,9 +12266,88 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -12349,85 +12428,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -12652,6 +12652,8 @@ upTo4:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -12710,8 +12712,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -12724,9 +12724,92 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -12812,89 +12895,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -13126,6 +13126,8 @@ upTo3:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -13184,8 +13186,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -13199,9 +13199,96 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -13291,93 +13378,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -13642,6 +13642,8 @@ upTo1:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -13700,8 +13702,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -13714,9 +13714,92 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -13802,89 +13885,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -14120,6 +14120,8 @@ upTo4:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -14181,8 +14183,6 @@ columns4:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -14195,9 +14195,91 @@ columns4:
 	BLT  columns4Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -14293,88 +14375,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -14617,6 +14617,8 @@ upTo3:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -14678,8 +14680,6 @@ columns3:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -14693,9 +14693,95 @@ columns3:
 	BLT  columns3Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -14800,92 +14886,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -15163,6 +15163,8 @@ upTo1:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -15224,8 +15226,6 @@ columns1:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -15238,9 +15238,91 @@ columns1:
 	BLT  columns1Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -15336,88 +15418,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -15662,6 +15662,8 @@ upTo8:
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -15672,8 +15674,6 @@ columns8:
 	LSL  $2, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -15791,6 +15791,8 @@ upTo8:
 	MOVD rowBias+104(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<2, R1, R2
@@ -15806,8 +15808,6 @@ columns8:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -15818,44 +15818,8 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns8Columns
-	CMP  $4, R4
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce36826 // ldr q6, [x1,x3]
-	WORD   $0x3ce36847 // ldr q7, [x2,x3]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD   $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4fa61080 // fmla v0.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa710a3 // fmla v3.4s, v5.4s, v7.s[1]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4f861880 // fmla v0.4s, v4.4s, v6.s[2]
-	WORD   $0x4f8618a1 // fmla v1.4s, v5.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f8718a3 // fmla v3.4s, v5.4s, v7.s[2]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4fa61880 // fmla v0.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa618a1 // fmla v1.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa718a3 // fmla v3.4s, v5.4s, v7.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R3, R1, R10
+	BNE  columns8Rows
+	ADD  R3, R1, R10
 
 columns8AlongColumns:
 	VLD1.P (R10)(R4), [V6.S2]
@@ -15889,6 +15853,42 @@ columns8AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R4
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce36826 // ldr q6, [x1,x3]
+	WORD   $0x3ce36847 // ldr q7, [x2,x3]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD   $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4fa61080 // fmla v0.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa710a3 // fmla v3.4s, v5.4s, v7.s[1]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4f861880 // fmla v0.4s, v4.4s, v6.s[2]
+	WORD   $0x4f8618a1 // fmla v1.4s, v5.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f8718a3 // fmla v3.4s, v5.4s, v7.s[2]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4fa61880 // fmla v0.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa618a1 // fmla v1.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa718a3 // fmla v3.4s, v5.4s, v7.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R6, R6
@@ -15995,6 +15995,8 @@ upTo8:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<2, R1, R2
@@ -16015,8 +16017,6 @@ columns8:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -16027,54 +16027,9 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns8Columns
-	CMP  $4, R5
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce46828 // ldr q8, [x1,x4]
-	WORD   $0x3ce46849 // ldr q9, [x2,x4]
-	WORD   $0x3ce4686a // ldr q10, [x3,x4]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4fa810c0 // fmla v0.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4fa910e3 // fmla v3.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10c4 // fmla v4.4s, v6.4s, v10.s[1]
-	WORD   $0x4faa10e5 // fmla v5.4s, v7.4s, v10.s[1]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4f8818c0 // fmla v0.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8818e1 // fmla v1.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8918e3 // fmla v3.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18c4 // fmla v4.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8a18e5 // fmla v5.4s, v7.4s, v10.s[2]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4fa818c0 // fmla v0.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa818e1 // fmla v1.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4fa918e3 // fmla v3.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18c4 // fmla v4.4s, v6.4s, v10.s[3]
-	WORD   $0x4faa18e5 // fmla v5.4s, v7.4s, v10.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns8Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns8AlongColumns:
 	VLD1.P (R11)(R5), [V8.S2]
@@ -16120,6 +16075,51 @@ columns8AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R5
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4fa810c0 // fmla v0.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4fa910e3 // fmla v3.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10c4 // fmla v4.4s, v6.4s, v10.s[1]
+	WORD   $0x4faa10e5 // fmla v5.4s, v7.4s, v10.s[1]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4f8818c0 // fmla v0.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8818e1 // fmla v1.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8918e3 // fmla v3.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18c4 // fmla v4.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8a18e5 // fmla v5.4s, v7.4s, v10.s[2]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4fa818c0 // fmla v0.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa818e1 // fmla v1.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4fa918e3 // fmla v3.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18c4 // fmla v4.4s, v6.4s, v10.s[3]
+	WORD   $0x4faa18e5 // fmla v5.4s, v7.4s, v10.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R7, R7
@@ -16247,6 +16247,8 @@ upTo8:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<2, R1, R2
@@ -16272,8 +16274,6 @@ columns8:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $2, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -16284,62 +16284,8 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns8Columns
-	CMP  $4, R6
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce5682a // ldr q10, [x1,x5]
-	WORD   $0x3ce5684b // ldr q11, [x2,x5]
-	WORD   $0x3ce5686c // ldr q12, [x3,x5]
-	WORD   $0x3ce5688d // ldr q13, [x4,x5]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	WORD   $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	WORD   $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
-	WORD   $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
-	WORD   $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
-	WORD   $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
-	WORD   $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	WORD   $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4faa1100 // fmla v0.4s, v8.4s, v10.s[1]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4fab1102 // fmla v2.4s, v8.4s, v11.s[1]
-	WORD   $0x4fab1123 // fmla v3.4s, v9.4s, v11.s[1]
-	WORD   $0x4fac1104 // fmla v4.4s, v8.4s, v12.s[1]
-	WORD   $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
-	WORD   $0x4fad1106 // fmla v6.4s, v8.4s, v13.s[1]
-	WORD   $0x4fad1127 // fmla v7.4s, v9.4s, v13.s[1]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4f8a1900 // fmla v0.4s, v8.4s, v10.s[2]
-	WORD   $0x4f8a1921 // fmla v1.4s, v9.4s, v10.s[2]
-	WORD   $0x4f8b1902 // fmla v2.4s, v8.4s, v11.s[2]
-	WORD   $0x4f8b1923 // fmla v3.4s, v9.4s, v11.s[2]
-	WORD   $0x4f8c1904 // fmla v4.4s, v8.4s, v12.s[2]
-	WORD   $0x4f8c1925 // fmla v5.4s, v9.4s, v12.s[2]
-	WORD   $0x4f8d1906 // fmla v6.4s, v8.4s, v13.s[2]
-	WORD   $0x4f8d1927 // fmla v7.4s, v9.4s, v13.s[2]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4faa1900 // fmla v0.4s, v8.4s, v10.s[3]
-	WORD   $0x4faa1921 // fmla v1.4s, v9.4s, v10.s[3]
-	WORD   $0x4fab1902 // fmla v2.4s, v8.4s, v11.s[3]
-	WORD   $0x4fab1923 // fmla v3.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1904 // fmla v4.4s, v8.4s, v12.s[3]
-	WORD   $0x4fac1925 // fmla v5.4s, v9.4s, v12.s[3]
-	WORD   $0x4fad1906 // fmla v6.4s, v8.4s, v13.s[3]
-	WORD   $0x4fad1927 // fmla v7.4s, v9.4s, v13.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R5, R1, R12
+	BNE  columns8Rows
+	ADD  R5, R1, R12
 
 columns8AlongColumns:
 	VLD1.P (R12)(R6), [V10.S4]
@@ -16389,6 +16335,60 @@ columns8AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R6
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce5682a // ldr q10, [x1,x5]
+	WORD   $0x3ce5684b // ldr q11, [x2,x5]
+	WORD   $0x3ce5686c // ldr q12, [x3,x5]
+	WORD   $0x3ce5688d // ldr q13, [x4,x5]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	WORD   $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	WORD   $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
+	WORD   $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	WORD   $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	WORD   $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
+	WORD   $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	WORD   $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4faa1100 // fmla v0.4s, v8.4s, v10.s[1]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4fab1102 // fmla v2.4s, v8.4s, v11.s[1]
+	WORD   $0x4fab1123 // fmla v3.4s, v9.4s, v11.s[1]
+	WORD   $0x4fac1104 // fmla v4.4s, v8.4s, v12.s[1]
+	WORD   $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
+	WORD   $0x4fad1106 // fmla v6.4s, v8.4s, v13.s[1]
+	WORD   $0x4fad1127 // fmla v7.4s, v9.4s, v13.s[1]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4f8a1900 // fmla v0.4s, v8.4s, v10.s[2]
+	WORD   $0x4f8a1921 // fmla v1.4s, v9.4s, v10.s[2]
+	WORD   $0x4f8b1902 // fmla v2.4s, v8.4s, v11.s[2]
+	WORD   $0x4f8b1923 // fmla v3.4s, v9.4s, v11.s[2]
+	WORD   $0x4f8c1904 // fmla v4.4s, v8.4s, v12.s[2]
+	WORD   $0x4f8c1925 // fmla v5.4s, v9.4s, v12.s[2]
+	WORD   $0x4f8d1906 // fmla v6.4s, v8.4s, v13.s[2]
+	WORD   $0x4f8d1927 // fmla v7.4s, v9.4s, v13.s[2]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4faa1900 // fmla v0.4s, v8.4s, v10.s[3]
+	WORD   $0x4faa1921 // fmla v1.4s, v9.4s, v10.s[3]
+	WORD   $0x4fab1902 // fmla v2.4s, v8.4s, v11.s[3]
+	WORD   $0x4fab1923 // fmla v3.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1904 // fmla v4.4s, v8.4s, v12.s[3]
+	WORD   $0x4fac1925 // fmla v5.4s, v9.4s, v12.s[3]
+	WORD   $0x4fad1906 // fmla v6.4s, v8.4s, v13.s[3]
+	WORD   $0x4fad1927 // fmla v7.4s, v9.4s, v13.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R8, R8
@@ -16537,6 +16537,8 @@ upTo8:
 	MOVD rowBias+104(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<2, R1, R2
@@ -16567,8 +16569,6 @@ columns8:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $2, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -16579,72 +16579,9 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns8Columns
-	CMP  $4, R7
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce6682c // ldr q12, [x1,x6]
-	WORD   $0x3ce6684d // ldr q13, [x2,x6]
-	WORD   $0x3ce6686e // ldr q14, [x3,x6]
-	WORD   $0x3ce6688f // ldr q15, [x4,x6]
-	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	WORD   $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
-	WORD   $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
-	WORD   $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
-	WORD   $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	WORD   $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
-	WORD   $0x4f8f1146 // fmla v6.4s, v10.4s, v15.s[0]
-	WORD   $0x4f8f1167 // fmla v7.4s, v11.4s, v15.s[0]
-	WORD   $0x4f901148 // fmla v8.4s, v10.4s, v16.s[0]
-	WORD   $0x4f901169 // fmla v9.4s, v11.4s, v16.s[0]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4fac1140 // fmla v0.4s, v10.4s, v12.s[1]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4fad1142 // fmla v2.4s, v10.4s, v13.s[1]
-	WORD   $0x4fad1163 // fmla v3.4s, v11.4s, v13.s[1]
-	WORD   $0x4fae1144 // fmla v4.4s, v10.4s, v14.s[1]
-	WORD   $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
-	WORD   $0x4faf1146 // fmla v6.4s, v10.4s, v15.s[1]
-	WORD   $0x4faf1167 // fmla v7.4s, v11.4s, v15.s[1]
-	WORD   $0x4fb01148 // fmla v8.4s, v10.4s, v16.s[1]
-	WORD   $0x4fb01169 // fmla v9.4s, v11.4s, v16.s[1]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4f8c1940 // fmla v0.4s, v10.4s, v12.s[2]
-	WORD   $0x4f8c1961 // fmla v1.4s, v11.4s, v12.s[2]
-	WORD   $0x4f8d1942 // fmla v2.4s, v10.4s, v13.s[2]
-	WORD   $0x4f8d1963 // fmla v3.4s, v11.4s, v13.s[2]
-	WORD   $0x4f8e1944 // fmla v4.4s, v10.4s, v14.s[2]
-	WORD   $0x4f8e1965 // fmla v5.4s, v11.4s, v14.s[2]
-	WORD   $0x4f8f1946 // fmla v6.4s, v10.4s, v15.s[2]
-	WORD   $0x4f8f1967 // fmla v7.4s, v11.4s, v15.s[2]
-	WORD   $0x4f901948 // fmla v8.4s, v10.4s, v16.s[2]
-	WORD   $0x4f901969 // fmla v9.4s, v11.4s, v16.s[2]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4fac1940 // fmla v0.4s, v10.4s, v12.s[3]
-	WORD   $0x4fac1961 // fmla v1.4s, v11.4s, v12.s[3]
-	WORD   $0x4fad1942 // fmla v2.4s, v10.4s, v13.s[3]
-	WORD   $0x4fad1963 // fmla v3.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1944 // fmla v4.4s, v10.4s, v14.s[3]
-	WORD   $0x4fae1965 // fmla v5.4s, v11.4s, v14.s[3]
-	WORD   $0x4faf1946 // fmla v6.4s, v10.4s, v15.s[3]
-	WORD   $0x4faf1967 // fmla v7.4s, v11.4s, v15.s[3]
-	WORD   $0x4fb01948 // fmla v8.4s, v10.4s, v16.s[3]
-	WORD   $0x4fb01969 // fmla v9.4s, v11.4s, v16.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns8Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns8AlongColumns:
 	VLD1.P (R13)(R7), [V12.S4]
@@ -16706,6 +16643,69 @@ columns8AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R7
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce6682c // ldr q12, [x1,x6]
+	WORD   $0x3ce6684d // ldr q13, [x2,x6]
+	WORD   $0x3ce6686e // ldr q14, [x3,x6]
+	WORD   $0x3ce6688f // ldr q15, [x4,x6]
+	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	WORD   $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	WORD   $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
+	WORD   $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	WORD   $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD   $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
+	WORD   $0x4f8f1146 // fmla v6.4s, v10.4s, v15.s[0]
+	WORD   $0x4f8f1167 // fmla v7.4s, v11.4s, v15.s[0]
+	WORD   $0x4f901148 // fmla v8.4s, v10.4s, v16.s[0]
+	WORD   $0x4f901169 // fmla v9.4s, v11.4s, v16.s[0]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4fac1140 // fmla v0.4s, v10.4s, v12.s[1]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4fad1142 // fmla v2.4s, v10.4s, v13.s[1]
+	WORD   $0x4fad1163 // fmla v3.4s, v11.4s, v13.s[1]
+	WORD   $0x4fae1144 // fmla v4.4s, v10.4s, v14.s[1]
+	WORD   $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	WORD   $0x4faf1146 // fmla v6.4s, v10.4s, v15.s[1]
+	WORD   $0x4faf1167 // fmla v7.4s, v11.4s, v15.s[1]
+	WORD   $0x4fb01148 // fmla v8.4s, v10.4s, v16.s[1]
+	WORD   $0x4fb01169 // fmla v9.4s, v11.4s, v16.s[1]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4f8c1940 // fmla v0.4s, v10.4s, v12.s[2]
+	WORD   $0x4f8c1961 // fmla v1.4s, v11.4s, v12.s[2]
+	WORD   $0x4f8d1942 // fmla v2.4s, v10.4s, v13.s[2]
+	WORD   $0x4f8d1963 // fmla v3.4s, v11.4s, v13.s[2]
+	WORD   $0x4f8e1944 // fmla v4.4s, v10.4s, v14.s[2]
+	WORD   $0x4f8e1965 // fmla v5.4s, v11.4s, v14.s[2]
+	WORD   $0x4f8f1946 // fmla v6.4s, v10.4s, v15.s[2]
+	WORD   $0x4f8f1967 // fmla v7.4s, v11.4s, v15.s[2]
+	WORD   $0x4f901948 // fmla v8.4s, v10.4s, v16.s[2]
+	WORD   $0x4f901969 // fmla v9.4s, v11.4s, v16.s[2]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4fac1940 // fmla v0.4s, v10.4s, v12.s[3]
+	WORD   $0x4fac1961 // fmla v1.4s, v11.4s, v12.s[3]
+	WORD   $0x4fad1942 // fmla v2.4s, v10.4s, v13.s[3]
+	WORD   $0x4fad1963 // fmla v3.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1944 // fmla v4.4s, v10.4s, v14.s[3]
+	WORD   $0x4fae1965 // fmla v5.4s, v11.4s, v14.s[3]
+	WORD   $0x4faf1946 // fmla v6.4s, v10.4s, v15.s[3]
+	WORD   $0x4faf1967 // fmla v7.4s, v11.4s, v15.s[3]
+	WORD   $0x4fb01948 // fmla v8.4s, v10.4s, v16.s[3]
+	WORD   $0x4fb01969 // fmla v9.4s, v11.4s, v16.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R9, R9
@@ -16875,6 +16875,8 @@ upTo8:
 	MOVD rowBias+104(FP), R21
 	MOVD bRow+64(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<2, R1, R2
@@ -16910,8 +16912,6 @@ columns8:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $2, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -16922,81 +16922,9 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns8Columns
-	CMP  $4, R8
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce7682e // ldr q14, [x1,x7]
-	WORD   $0x3ce7684f // ldr q15, [x2,x7]
-	WORD   $0x3ce76870 // ldr q16, [x3,x7]
-	WORD   $0x3ce76891 // ldr q17, [x4,x7]
-	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
-	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
-	WORD   $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
-	WORD   $0x4f8f1182 // fmla v2.4s, v12.4s, v15.s[0]
-	WORD   $0x4f8f11a3 // fmla v3.4s, v13.4s, v15.s[0]
-	WORD   $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
-	WORD   $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
-	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
-	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	WORD   $0x4f921188 // fmla v8.4s, v12.4s, v18.s[0]
-	WORD   $0x4f9211a9 // fmla v9.4s, v13.4s, v18.s[0]
-	WORD   $0x4f93118a // fmla v10.4s, v12.4s, v19.s[0]
-	WORD   $0x4f9311ab // fmla v11.4s, v13.4s, v19.s[0]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4fae1180 // fmla v0.4s, v12.4s, v14.s[1]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4faf1182 // fmla v2.4s, v12.4s, v15.s[1]
-	WORD   $0x4faf11a3 // fmla v3.4s, v13.4s, v15.s[1]
-	WORD   $0x4fb01184 // fmla v4.4s, v12.4s, v16.s[1]
-	WORD   $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
-	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
-	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
-	WORD   $0x4fb21188 // fmla v8.4s, v12.4s, v18.s[1]
-	WORD   $0x4fb211a9 // fmla v9.4s, v13.4s, v18.s[1]
-	WORD   $0x4fb3118a // fmla v10.4s, v12.4s, v19.s[1]
-	WORD   $0x4fb311ab // fmla v11.4s, v13.4s, v19.s[1]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4f8e1980 // fmla v0.4s, v12.4s, v14.s[2]
-	WORD   $0x4f8e19a1 // fmla v1.4s, v13.4s, v14.s[2]
-	WORD   $0x4f8f1982 // fmla v2.4s, v12.4s, v15.s[2]
-	WORD   $0x4f8f19a3 // fmla v3.4s, v13.4s, v15.s[2]
-	WORD   $0x4f901984 // fmla v4.4s, v12.4s, v16.s[2]
-	WORD   $0x4f9019a5 // fmla v5.4s, v13.4s, v16.s[2]
-	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
-	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
-	WORD   $0x4f921988 // fmla v8.4s, v12.4s, v18.s[2]
-	WORD   $0x4f9219a9 // fmla v9.4s, v13.4s, v18.s[2]
-	WORD   $0x4f93198a // fmla v10.4s, v12.4s, v19.s[2]
-	WORD   $0x4f9319ab // fmla v11.4s, v13.4s, v19.s[2]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4fae1980 // fmla v0.4s, v12.4s, v14.s[3]
-	WORD   $0x4fae19a1 // fmla v1.4s, v13.4s, v14.s[3]
-	WORD   $0x4faf1982 // fmla v2.4s, v12.4s, v15.s[3]
-	WORD   $0x4faf19a3 // fmla v3.4s, v13.4s, v15.s[3]
-	WORD   $0x4fb01984 // fmla v4.4s, v12.4s, v16.s[3]
-	WORD   $0x4fb019a5 // fmla v5.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
-	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
-	WORD   $0x4fb21988 // fmla v8.4s, v12.4s, v18.s[3]
-	WORD   $0x4fb219a9 // fmla v9.4s, v13.4s, v18.s[3]
-	WORD   $0x4fb3198a // fmla v10.4s, v12.4s, v19.s[3]
-	WORD   $0x4fb319ab // fmla v11.4s, v13.4s, v19.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns8Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns8AlongColumns:
 	VLD1.P (R14)(R8), [V14.S4]
@@ -17066,6 +16994,78 @@ columns8AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R8
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce7682e // ldr q14, [x1,x7]
+	WORD   $0x3ce7684f // ldr q15, [x2,x7]
+	WORD   $0x3ce76870 // ldr q16, [x3,x7]
+	WORD   $0x3ce76891 // ldr q17, [x4,x7]
+	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
+	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
+	WORD   $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
+	WORD   $0x4f8f1182 // fmla v2.4s, v12.4s, v15.s[0]
+	WORD   $0x4f8f11a3 // fmla v3.4s, v13.4s, v15.s[0]
+	WORD   $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	WORD   $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
+	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	WORD   $0x4f921188 // fmla v8.4s, v12.4s, v18.s[0]
+	WORD   $0x4f9211a9 // fmla v9.4s, v13.4s, v18.s[0]
+	WORD   $0x4f93118a // fmla v10.4s, v12.4s, v19.s[0]
+	WORD   $0x4f9311ab // fmla v11.4s, v13.4s, v19.s[0]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4fae1180 // fmla v0.4s, v12.4s, v14.s[1]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4faf1182 // fmla v2.4s, v12.4s, v15.s[1]
+	WORD   $0x4faf11a3 // fmla v3.4s, v13.4s, v15.s[1]
+	WORD   $0x4fb01184 // fmla v4.4s, v12.4s, v16.s[1]
+	WORD   $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
+	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
+	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
+	WORD   $0x4fb21188 // fmla v8.4s, v12.4s, v18.s[1]
+	WORD   $0x4fb211a9 // fmla v9.4s, v13.4s, v18.s[1]
+	WORD   $0x4fb3118a // fmla v10.4s, v12.4s, v19.s[1]
+	WORD   $0x4fb311ab // fmla v11.4s, v13.4s, v19.s[1]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4f8e1980 // fmla v0.4s, v12.4s, v14.s[2]
+	WORD   $0x4f8e19a1 // fmla v1.4s, v13.4s, v14.s[2]
+	WORD   $0x4f8f1982 // fmla v2.4s, v12.4s, v15.s[2]
+	WORD   $0x4f8f19a3 // fmla v3.4s, v13.4s, v15.s[2]
+	WORD   $0x4f901984 // fmla v4.4s, v12.4s, v16.s[2]
+	WORD   $0x4f9019a5 // fmla v5.4s, v13.4s, v16.s[2]
+	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
+	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
+	WORD   $0x4f921988 // fmla v8.4s, v12.4s, v18.s[2]
+	WORD   $0x4f9219a9 // fmla v9.4s, v13.4s, v18.s[2]
+	WORD   $0x4f93198a // fmla v10.4s, v12.4s, v19.s[2]
+	WORD   $0x4f9319ab // fmla v11.4s, v13.4s, v19.s[2]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4fae1980 // fmla v0.4s, v12.4s, v14.s[3]
+	WORD   $0x4fae19a1 // fmla v1.4s, v13.4s, v14.s[3]
+	WORD   $0x4faf1982 // fmla v2.4s, v12.4s, v15.s[3]
+	WORD   $0x4faf19a3 // fmla v3.4s, v13.4s, v15.s[3]
+	WORD   $0x4fb01984 // fmla v4.4s, v12.4s, v16.s[3]
+	WORD   $0x4fb019a5 // fmla v5.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
+	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
+	WORD   $0x4fb21988 // fmla v8.4s, v12.4s, v18.s[3]
+	WORD   $0x4fb219a9 // fmla v9.4s, v13.4s, v18.s[3]
+	WORD   $0x4fb3198a // fmla v10.4s, v12.4s, v19.s[3]
+	WORD   $0x4fb319ab // fmla v11.4s, v13.4s, v19.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R10, R10
@@ -17256,6 +17256,8 @@ upTo8:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<2, R1, R2
@@ -17296,8 +17298,6 @@ columns8:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $2, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -17308,90 +17308,9 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns8Columns
-	CMP  $4, R9
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce86830 // ldr q16, [x1,x8]
-	WORD   $0x3ce86851 // ldr q17, [x2,x8]
-	WORD   $0x3ce86872 // ldr q18, [x3,x8]
-	WORD   $0x3ce86893 // ldr q19, [x4,x8]
-	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
-	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
-	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	WORD   $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
-	WORD   $0x4f9111c2 // fmla v2.4s, v14.4s, v17.s[0]
-	WORD   $0x4f9111e3 // fmla v3.4s, v15.4s, v17.s[0]
-	WORD   $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
-	WORD   $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
-	WORD   $0x4f9311c6 // fmla v6.4s, v14.4s, v19.s[0]
-	WORD   $0x4f9311e7 // fmla v7.4s, v15.4s, v19.s[0]
-	WORD   $0x4f9411c8 // fmla v8.4s, v14.4s, v20.s[0]
-	WORD   $0x4f9411e9 // fmla v9.4s, v15.4s, v20.s[0]
-	WORD   $0x4f9511ca // fmla v10.4s, v14.4s, v21.s[0]
-	WORD   $0x4f9511eb // fmla v11.4s, v15.4s, v21.s[0]
-	WORD   $0x4f9611cc // fmla v12.4s, v14.4s, v22.s[0]
-	WORD   $0x4f9611ed // fmla v13.4s, v15.4s, v22.s[0]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4fb011c0 // fmla v0.4s, v14.4s, v16.s[1]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4fb111c2 // fmla v2.4s, v14.4s, v17.s[1]
-	WORD   $0x4fb111e3 // fmla v3.4s, v15.4s, v17.s[1]
-	WORD   $0x4fb211c4 // fmla v4.4s, v14.4s, v18.s[1]
-	WORD   $0x4fb211e5 // fmla v5.4s, v15.4s, v18.s[1]
-	WORD   $0x4fb311c6 // fmla v6.4s, v14.4s, v19.s[1]
-	WORD   $0x4fb311e7 // fmla v7.4s, v15.4s, v19.s[1]
-	WORD   $0x4fb411c8 // fmla v8.4s, v14.4s, v20.s[1]
-	WORD   $0x4fb411e9 // fmla v9.4s, v15.4s, v20.s[1]
-	WORD   $0x4fb511ca // fmla v10.4s, v14.4s, v21.s[1]
-	WORD   $0x4fb511eb // fmla v11.4s, v15.4s, v21.s[1]
-	WORD   $0x4fb611cc // fmla v12.4s, v14.4s, v22.s[1]
-	WORD   $0x4fb611ed // fmla v13.4s, v15.4s, v22.s[1]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4f9019c0 // fmla v0.4s, v14.4s, v16.s[2]
-	WORD   $0x4f9019e1 // fmla v1.4s, v15.4s, v16.s[2]
-	WORD   $0x4f9119c2 // fmla v2.4s, v14.4s, v17.s[2]
-	WORD   $0x4f9119e3 // fmla v3.4s, v15.4s, v17.s[2]
-	WORD   $0x4f9219c4 // fmla v4.4s, v14.4s, v18.s[2]
-	WORD   $0x4f9219e5 // fmla v5.4s, v15.4s, v18.s[2]
-	WORD   $0x4f9319c6 // fmla v6.4s, v14.4s, v19.s[2]
-	WORD   $0x4f9319e7 // fmla v7.4s, v15.4s, v19.s[2]
-	WORD   $0x4f9419c8 // fmla v8.4s, v14.4s, v20.s[2]
-	WORD   $0x4f9419e9 // fmla v9.4s, v15.4s, v20.s[2]
-	WORD   $0x4f9519ca // fmla v10.4s, v14.4s, v21.s[2]
-	WORD   $0x4f9519eb // fmla v11.4s, v15.4s, v21.s[2]
-	WORD   $0x4f9619cc // fmla v12.4s, v14.4s, v22.s[2]
-	WORD   $0x4f9619ed // fmla v13.4s, v15.4s, v22.s[2]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4fb019c0 // fmla v0.4s, v14.4s, v16.s[3]
-	WORD   $0x4fb019e1 // fmla v1.4s, v15.4s, v16.s[3]
-	WORD   $0x4fb119c2 // fmla v2.4s, v14.4s, v17.s[3]
-	WORD   $0x4fb119e3 // fmla v3.4s, v15.4s, v17.s[3]
-	WORD   $0x4fb219c4 // fmla v4.4s, v14.4s, v18.s[3]
-	WORD   $0x4fb219e5 // fmla v5.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb319c6 // fmla v6.4s, v14.4s, v19.s[3]
-	WORD   $0x4fb319e7 // fmla v7.4s, v15.4s, v19.s[3]
-	WORD   $0x4fb419c8 // fmla v8.4s, v14.4s, v20.s[3]
-	WORD   $0x4fb419e9 // fmla v9.4s, v15.4s, v20.s[3]
-	WORD   $0x4fb519ca // fmla v10.4s, v14.4s, v21.s[3]
-	WORD   $0x4fb519eb // fmla v11.4s, v15.4s, v21.s[3]
-	WORD   $0x4fb619cc // fmla v12.4s, v14.4s, v22.s[3]
-	WORD   $0x4fb619ed // fmla v13.4s, v15.4s, v22.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns8Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns8AlongColumns:
 	VLD1.P (R15)(R9), [V16.S4]
@@ -17469,6 +17388,87 @@ columns8AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R9
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce86830 // ldr q16, [x1,x8]
+	WORD   $0x3ce86851 // ldr q17, [x2,x8]
+	WORD   $0x3ce86872 // ldr q18, [x3,x8]
+	WORD   $0x3ce86893 // ldr q19, [x4,x8]
+	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
+	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
+	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	WORD   $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	WORD   $0x4f9111c2 // fmla v2.4s, v14.4s, v17.s[0]
+	WORD   $0x4f9111e3 // fmla v3.4s, v15.4s, v17.s[0]
+	WORD   $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
+	WORD   $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
+	WORD   $0x4f9311c6 // fmla v6.4s, v14.4s, v19.s[0]
+	WORD   $0x4f9311e7 // fmla v7.4s, v15.4s, v19.s[0]
+	WORD   $0x4f9411c8 // fmla v8.4s, v14.4s, v20.s[0]
+	WORD   $0x4f9411e9 // fmla v9.4s, v15.4s, v20.s[0]
+	WORD   $0x4f9511ca // fmla v10.4s, v14.4s, v21.s[0]
+	WORD   $0x4f9511eb // fmla v11.4s, v15.4s, v21.s[0]
+	WORD   $0x4f9611cc // fmla v12.4s, v14.4s, v22.s[0]
+	WORD   $0x4f9611ed // fmla v13.4s, v15.4s, v22.s[0]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4fb011c0 // fmla v0.4s, v14.4s, v16.s[1]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4fb111c2 // fmla v2.4s, v14.4s, v17.s[1]
+	WORD   $0x4fb111e3 // fmla v3.4s, v15.4s, v17.s[1]
+	WORD   $0x4fb211c4 // fmla v4.4s, v14.4s, v18.s[1]
+	WORD   $0x4fb211e5 // fmla v5.4s, v15.4s, v18.s[1]
+	WORD   $0x4fb311c6 // fmla v6.4s, v14.4s, v19.s[1]
+	WORD   $0x4fb311e7 // fmla v7.4s, v15.4s, v19.s[1]
+	WORD   $0x4fb411c8 // fmla v8.4s, v14.4s, v20.s[1]
+	WORD   $0x4fb411e9 // fmla v9.4s, v15.4s, v20.s[1]
+	WORD   $0x4fb511ca // fmla v10.4s, v14.4s, v21.s[1]
+	WORD   $0x4fb511eb // fmla v11.4s, v15.4s, v21.s[1]
+	WORD   $0x4fb611cc // fmla v12.4s, v14.4s, v22.s[1]
+	WORD   $0x4fb611ed // fmla v13.4s, v15.4s, v22.s[1]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4f9019c0 // fmla v0.4s, v14.4s, v16.s[2]
+	WORD   $0x4f9019e1 // fmla v1.4s, v15.4s, v16.s[2]
+	WORD   $0x4f9119c2 // fmla v2.4s, v14.4s, v17.s[2]
+	WORD   $0x4f9119e3 // fmla v3.4s, v15.4s, v17.s[2]
+	WORD   $0x4f9219c4 // fmla v4.4s, v14.4s, v18.s[2]
+	WORD   $0x4f9219e5 // fmla v5.4s, v15.4s, v18.s[2]
+	WORD   $0x4f9319c6 // fmla v6.4s, v14.4s, v19.s[2]
+	WORD   $0x4f9319e7 // fmla v7.4s, v15.4s, v19.s[2]
+	WORD   $0x4f9419c8 // fmla v8.4s, v14.4s, v20.s[2]
+	WORD   $0x4f9419e9 // fmla v9.4s, v15.4s, v20.s[2]
+	WORD   $0x4f9519ca // fmla v10.4s, v14.4s, v21.s[2]
+	WORD   $0x4f9519eb // fmla v11.4s, v15.4s, v21.s[2]
+	WORD   $0x4f9619cc // fmla v12.4s, v14.4s, v22.s[2]
+	WORD   $0x4f9619ed // fmla v13.4s, v15.4s, v22.s[2]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4fb019c0 // fmla v0.4s, v14.4s, v16.s[3]
+	WORD   $0x4fb019e1 // fmla v1.4s, v15.4s, v16.s[3]
+	WORD   $0x4fb119c2 // fmla v2.4s, v14.4s, v17.s[3]
+	WORD   $0x4fb119e3 // fmla v3.4s, v15.4s, v17.s[3]
+	WORD   $0x4fb219c4 // fmla v4.4s, v14.4s, v18.s[3]
+	WORD   $0x4fb219e5 // fmla v5.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb319c6 // fmla v6.4s, v14.4s, v19.s[3]
+	WORD   $0x4fb319e7 // fmla v7.4s, v15.4s, v19.s[3]
+	WORD   $0x4fb419c8 // fmla v8.4s, v14.4s, v20.s[3]
+	WORD   $0x4fb419e9 // fmla v9.4s, v15.4s, v20.s[3]
+	WORD   $0x4fb519ca // fmla v10.4s, v14.4s, v21.s[3]
+	WORD   $0x4fb519eb // fmla v11.4s, v15.4s, v21.s[3]
+	WORD   $0x4fb619cc // fmla v12.4s, v14.4s, v22.s[3]
+	WORD   $0x4fb619ed // fmla v13.4s, v15.4s, v22.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R11, R11
@@ -17680,6 +17680,8 @@ upTo8:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<2, R1, R2
@@ -17725,8 +17727,6 @@ columns8:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $2, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -17737,9 +17737,94 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns8Columns
-	CMP  $4, R10
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R19
+
+columns8AlongColumns:
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R10
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96832 // ldr q18, [x1,x9]
@@ -17825,91 +17910,6 @@ columns8AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R19
-
-columns8AlongColumns:
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R12, R12
@@ -18142,6 +18142,8 @@ upTo8:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -18191,8 +18193,6 @@ columns8:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -18206,9 +18206,108 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96834 // ldr q20, [x1,x9]
@@ -18304,105 +18403,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -18656,6 +18656,8 @@ upTo8:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -18709,8 +18711,6 @@ columns8:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -18724,9 +18724,116 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96836 // ldr q22, [x1,x9]
@@ -18831,113 +18938,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -19211,6 +19211,8 @@ upTo8:
 	MOVD rowBias+104(FP), R24
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -19268,8 +19270,6 @@ columns8:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -19283,9 +19283,124 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96838 // ldr q24, [x1,x9]
@@ -19409,121 +19524,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -19817,6 +19817,8 @@ upTo8:
 	MOVD rowBias+104(FP), R23
 	MOVD bRow+64(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+40(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
 	ADD  R14<<2, R1, R2
@@ -19878,8 +19880,6 @@ columns8:
 	PRFM (R14), PLDL1KEEP
 	ADD  R13, R14, R14
 	PRFM (R14), PLDL1KEEP
-	MOVD aCol+40(FP), R11
-	LSL  $2, R11, R11
 	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
@@ -19893,9 +19893,127 @@ columns8:
 	BLT  columns8Fewer
 	MOVD aRow+32(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce9683a // ldr q26, [x1,x9]
@@ -20028,124 +20146,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -20459,6 +20459,8 @@ upTo12:
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R1
 
@@ -20470,8 +20472,6 @@ columns12:
 	LSL  $2, R5, R5
 	MOVD R11, R6
 	PRFM (R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -20600,6 +20600,8 @@ upTo12:
 	MOVD rowBias+104(FP), R13
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R1
 	ADD  R7<<2, R1, R2
@@ -20617,8 +20619,6 @@ columns12:
 	PRFM (R7), PLDL1KEEP
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -20629,52 +20629,8 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R7
 	CMP  $1, R7
-	BEQ  columns12Columns
-	CMP  $4, R4
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce36829 // ldr q9, [x1,x3]
-	WORD   $0x3ce3684a // ldr q10, [x2,x3]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4fa910c0 // fmla v0.4s, v6.4s, v9.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4fa91102 // fmla v2.4s, v8.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4faa10e4 // fmla v4.4s, v7.4s, v10.s[1]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4f8918c0 // fmla v0.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8a18e4 // fmla v4.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8a1905 // fmla v5.4s, v8.4s, v10.s[2]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4fa918c0 // fmla v0.4s, v6.4s, v9.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4fa91902 // fmla v2.4s, v8.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4faa18e4 // fmla v4.4s, v7.4s, v10.s[3]
-	WORD   $0x4faa1905 // fmla v5.4s, v8.4s, v10.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R3, R1, R10
+	BNE  columns12Rows
+	ADD  R3, R1, R10
 
 columns12AlongColumns:
 	VLD1.P (R10)(R4), [V9.S2]
@@ -20716,6 +20672,50 @@ columns12AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R4
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce36829 // ldr q9, [x1,x3]
+	WORD   $0x3ce3684a // ldr q10, [x2,x3]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4fa910c0 // fmla v0.4s, v6.4s, v9.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4fa91102 // fmla v2.4s, v8.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4faa10e4 // fmla v4.4s, v7.4s, v10.s[1]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4f8918c0 // fmla v0.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8a18e4 // fmla v4.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8a1905 // fmla v5.4s, v8.4s, v10.s[2]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4fa918c0 // fmla v0.4s, v6.4s, v9.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4fa91902 // fmla v2.4s, v8.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4faa18e4 // fmla v4.4s, v7.4s, v10.s[3]
+	WORD   $0x4faa1905 // fmla v5.4s, v8.4s, v10.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R6, R6
@@ -20836,6 +20836,8 @@ upTo12:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
 	ADD  R8<<2, R1, R2
@@ -20859,8 +20861,6 @@ columns12:
 	PRFM (R8), PLDL1KEEP
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9
@@ -20871,66 +20871,9 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R8
 	CMP  $1, R8
-	BEQ  columns12Columns
-	CMP  $4, R5
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce4682c // ldr q12, [x1,x4]
-	WORD   $0x3ce4684d // ldr q13, [x2,x4]
-	WORD   $0x3ce4686e // ldr q14, [x3,x4]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	WORD   $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
-	WORD   $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	WORD   $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
-	WORD   $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	WORD   $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
-	WORD   $0x4f8e1126 // fmla v6.4s, v9.4s, v14.s[0]
-	WORD   $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
-	WORD   $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4fac1120 // fmla v0.4s, v9.4s, v12.s[1]
-	WORD   $0x4fac1141 // fmla v1.4s, v10.4s, v12.s[1]
-	WORD   $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
-	WORD   $0x4fad1123 // fmla v3.4s, v9.4s, v13.s[1]
-	WORD   $0x4fad1144 // fmla v4.4s, v10.4s, v13.s[1]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4fae1126 // fmla v6.4s, v9.4s, v14.s[1]
-	WORD   $0x4fae1147 // fmla v7.4s, v10.4s, v14.s[1]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4f8c1920 // fmla v0.4s, v9.4s, v12.s[2]
-	WORD   $0x4f8c1941 // fmla v1.4s, v10.4s, v12.s[2]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4f8d1923 // fmla v3.4s, v9.4s, v13.s[2]
-	WORD   $0x4f8d1944 // fmla v4.4s, v10.4s, v13.s[2]
-	WORD   $0x4f8d1965 // fmla v5.4s, v11.4s, v13.s[2]
-	WORD   $0x4f8e1926 // fmla v6.4s, v9.4s, v14.s[2]
-	WORD   $0x4f8e1947 // fmla v7.4s, v10.4s, v14.s[2]
-	WORD   $0x4f8e1968 // fmla v8.4s, v11.4s, v14.s[2]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4fac1920 // fmla v0.4s, v9.4s, v12.s[3]
-	WORD   $0x4fac1941 // fmla v1.4s, v10.4s, v12.s[3]
-	WORD   $0x4fac1962 // fmla v2.4s, v11.4s, v12.s[3]
-	WORD   $0x4fad1923 // fmla v3.4s, v9.4s, v13.s[3]
-	WORD   $0x4fad1944 // fmla v4.4s, v10.4s, v13.s[3]
-	WORD   $0x4fad1965 // fmla v5.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1926 // fmla v6.4s, v9.4s, v14.s[3]
-	WORD   $0x4fae1947 // fmla v7.4s, v10.4s, v14.s[3]
-	WORD   $0x4fae1968 // fmla v8.4s, v11.4s, v14.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns12Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns12AlongColumns:
 	VLD1.P (R11)(R5), [V12.S2]
@@ -20988,6 +20931,63 @@ columns12AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R5
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	WORD   $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	WORD   $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	WORD   $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
+	WORD   $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	WORD   $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	WORD   $0x4f8e1126 // fmla v6.4s, v9.4s, v14.s[0]
+	WORD   $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
+	WORD   $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4fac1120 // fmla v0.4s, v9.4s, v12.s[1]
+	WORD   $0x4fac1141 // fmla v1.4s, v10.4s, v12.s[1]
+	WORD   $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	WORD   $0x4fad1123 // fmla v3.4s, v9.4s, v13.s[1]
+	WORD   $0x4fad1144 // fmla v4.4s, v10.4s, v13.s[1]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4fae1126 // fmla v6.4s, v9.4s, v14.s[1]
+	WORD   $0x4fae1147 // fmla v7.4s, v10.4s, v14.s[1]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4f8c1920 // fmla v0.4s, v9.4s, v12.s[2]
+	WORD   $0x4f8c1941 // fmla v1.4s, v10.4s, v12.s[2]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4f8d1923 // fmla v3.4s, v9.4s, v13.s[2]
+	WORD   $0x4f8d1944 // fmla v4.4s, v10.4s, v13.s[2]
+	WORD   $0x4f8d1965 // fmla v5.4s, v11.4s, v13.s[2]
+	WORD   $0x4f8e1926 // fmla v6.4s, v9.4s, v14.s[2]
+	WORD   $0x4f8e1947 // fmla v7.4s, v10.4s, v14.s[2]
+	WORD   $0x4f8e1968 // fmla v8.4s, v11.4s, v14.s[2]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4fac1920 // fmla v0.4s, v9.4s, v12.s[3]
+	WORD   $0x4fac1941 // fmla v1.4s, v10.4s, v12.s[3]
+	WORD   $0x4fac1962 // fmla v2.4s, v11.4s, v12.s[3]
+	WORD   $0x4fad1923 // fmla v3.4s, v9.4s, v13.s[3]
+	WORD   $0x4fad1944 // fmla v4.4s, v10.4s, v13.s[3]
+	WORD   $0x4fad1965 // fmla v5.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1926 // fmla v6.4s, v9.4s, v14.s[3]
+	WORD   $0x4fae1947 // fmla v7.4s, v10.4s, v14.s[3]
+	WORD   $0x4fae1968 // fmla v8.4s, v11.4s, v14.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R7, R7
@@ -21136,6 +21136,8 @@ upTo12:
 	MOVD rowBias+104(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+40(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+32(FP), R9
 	MOVD a+24(FP), R1
 	ADD  R9<<2, R1, R2
@@ -21165,8 +21167,6 @@ columns12:
 	PRFM (R9), PLDL1KEEP
 	ADD  R8, R9, R9
 	PRFM (R9), PLDL1KEEP
-	MOVD aCol+40(FP), R6
-	LSL  $2, R6, R6
 	MOVD ZR, R5
 	MOVD b+56(FP), R9
 	MOVD R9, R10
@@ -21177,78 +21177,8 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R9
 	CMP  $1, R9
-	BEQ  columns12Columns
-	CMP  $4, R6
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce5682f // ldr q15, [x1,x5]
-	WORD   $0x3ce56850 // ldr q16, [x2,x5]
-	WORD   $0x3ce56871 // ldr q17, [x3,x5]
-	WORD   $0x3ce56892 // ldr q18, [x4,x5]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4f8f1180 // fmla v0.4s, v12.4s, v15.s[0]
-	WORD   $0x4f8f11a1 // fmla v1.4s, v13.4s, v15.s[0]
-	WORD   $0x4f8f11c2 // fmla v2.4s, v14.4s, v15.s[0]
-	WORD   $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
-	WORD   $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
-	WORD   $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
-	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
-	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4f921189 // fmla v9.4s, v12.4s, v18.s[0]
-	WORD   $0x4f9211aa // fmla v10.4s, v13.4s, v18.s[0]
-	WORD   $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4faf1180 // fmla v0.4s, v12.4s, v15.s[1]
-	WORD   $0x4faf11a1 // fmla v1.4s, v13.4s, v15.s[1]
-	WORD   $0x4faf11c2 // fmla v2.4s, v14.4s, v15.s[1]
-	WORD   $0x4fb01183 // fmla v3.4s, v12.4s, v16.s[1]
-	WORD   $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
-	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
-	WORD   $0x4fb111c8 // fmla v8.4s, v14.4s, v17.s[1]
-	WORD   $0x4fb21189 // fmla v9.4s, v12.4s, v18.s[1]
-	WORD   $0x4fb211aa // fmla v10.4s, v13.4s, v18.s[1]
-	WORD   $0x4fb211cb // fmla v11.4s, v14.4s, v18.s[1]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4f8f1980 // fmla v0.4s, v12.4s, v15.s[2]
-	WORD   $0x4f8f19a1 // fmla v1.4s, v13.4s, v15.s[2]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4f901983 // fmla v3.4s, v12.4s, v16.s[2]
-	WORD   $0x4f9019a4 // fmla v4.4s, v13.4s, v16.s[2]
-	WORD   $0x4f9019c5 // fmla v5.4s, v14.4s, v16.s[2]
-	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
-	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
-	WORD   $0x4f9119c8 // fmla v8.4s, v14.4s, v17.s[2]
-	WORD   $0x4f921989 // fmla v9.4s, v12.4s, v18.s[2]
-	WORD   $0x4f9219aa // fmla v10.4s, v13.4s, v18.s[2]
-	WORD   $0x4f9219cb // fmla v11.4s, v14.4s, v18.s[2]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4faf1980 // fmla v0.4s, v12.4s, v15.s[3]
-	WORD   $0x4faf19a1 // fmla v1.4s, v13.4s, v15.s[3]
-	WORD   $0x4faf19c2 // fmla v2.4s, v14.4s, v15.s[3]
-	WORD   $0x4fb01983 // fmla v3.4s, v12.4s, v16.s[3]
-	WORD   $0x4fb019a4 // fmla v4.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb019c5 // fmla v5.4s, v14.4s, v16.s[3]
-	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
-	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
-	WORD   $0x4fb119c8 // fmla v8.4s, v14.4s, v17.s[3]
-	WORD   $0x4fb21989 // fmla v9.4s, v12.4s, v18.s[3]
-	WORD   $0x4fb219aa // fmla v10.4s, v13.4s, v18.s[3]
-	WORD   $0x4fb219cb // fmla v11.4s, v14.4s, v18.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R5, R1, R12
+	BNE  columns12Rows
+	ADD  R5, R1, R12
 
 columns12AlongColumns:
 	VLD1.P (R12)(R6), [V15.S4]
@@ -21314,6 +21244,76 @@ columns12AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R6
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce5682f // ldr q15, [x1,x5]
+	WORD   $0x3ce56850 // ldr q16, [x2,x5]
+	WORD   $0x3ce56871 // ldr q17, [x3,x5]
+	WORD   $0x3ce56892 // ldr q18, [x4,x5]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4f8f1180 // fmla v0.4s, v12.4s, v15.s[0]
+	WORD   $0x4f8f11a1 // fmla v1.4s, v13.4s, v15.s[0]
+	WORD   $0x4f8f11c2 // fmla v2.4s, v14.4s, v15.s[0]
+	WORD   $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
+	WORD   $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
+	WORD   $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4f921189 // fmla v9.4s, v12.4s, v18.s[0]
+	WORD   $0x4f9211aa // fmla v10.4s, v13.4s, v18.s[0]
+	WORD   $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4faf1180 // fmla v0.4s, v12.4s, v15.s[1]
+	WORD   $0x4faf11a1 // fmla v1.4s, v13.4s, v15.s[1]
+	WORD   $0x4faf11c2 // fmla v2.4s, v14.4s, v15.s[1]
+	WORD   $0x4fb01183 // fmla v3.4s, v12.4s, v16.s[1]
+	WORD   $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
+	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
+	WORD   $0x4fb111c8 // fmla v8.4s, v14.4s, v17.s[1]
+	WORD   $0x4fb21189 // fmla v9.4s, v12.4s, v18.s[1]
+	WORD   $0x4fb211aa // fmla v10.4s, v13.4s, v18.s[1]
+	WORD   $0x4fb211cb // fmla v11.4s, v14.4s, v18.s[1]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4f8f1980 // fmla v0.4s, v12.4s, v15.s[2]
+	WORD   $0x4f8f19a1 // fmla v1.4s, v13.4s, v15.s[2]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4f901983 // fmla v3.4s, v12.4s, v16.s[2]
+	WORD   $0x4f9019a4 // fmla v4.4s, v13.4s, v16.s[2]
+	WORD   $0x4f9019c5 // fmla v5.4s, v14.4s, v16.s[2]
+	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
+	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
+	WORD   $0x4f9119c8 // fmla v8.4s, v14.4s, v17.s[2]
+	WORD   $0x4f921989 // fmla v9.4s, v12.4s, v18.s[2]
+	WORD   $0x4f9219aa // fmla v10.4s, v13.4s, v18.s[2]
+	WORD   $0x4f9219cb // fmla v11.4s, v14.4s, v18.s[2]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4faf1980 // fmla v0.4s, v12.4s, v15.s[3]
+	WORD   $0x4faf19a1 // fmla v1.4s, v13.4s, v15.s[3]
+	WORD   $0x4faf19c2 // fmla v2.4s, v14.4s, v15.s[3]
+	WORD   $0x4fb01983 // fmla v3.4s, v12.4s, v16.s[3]
+	WORD   $0x4fb019a4 // fmla v4.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb019c5 // fmla v5.4s, v14.4s, v16.s[3]
+	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
+	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
+	WORD   $0x4fb119c8 // fmla v8.4s, v14.4s, v17.s[3]
+	WORD   $0x4fb21989 // fmla v9.4s, v12.4s, v18.s[3]
+	WORD   $0x4fb219aa // fmla v10.4s, v13.4s, v18.s[3]
+	WORD   $0x4fb219cb // fmla v11.4s, v14.4s, v18.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R8, R8
@@ -21490,6 +21490,8 @@ upTo12:
 	MOVD rowBias+104(FP), R20
 	MOVD bRow+64(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+40(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+32(FP), R10
 	MOVD a+24(FP), R1
 	ADD  R10<<2, R1, R2
@@ -21525,8 +21527,6 @@ columns12:
 	PRFM (R10), PLDL1KEEP
 	ADD  R9, R10, R10
 	PRFM (R10), PLDL1KEEP
-	MOVD aCol+40(FP), R7
-	LSL  $2, R7, R7
 	MOVD ZR, R6
 	MOVD b+56(FP), R10
 	MOVD R10, R11
@@ -21537,92 +21537,9 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R10
 	CMP  $1, R10
-	BEQ  columns12Columns
-	CMP  $4, R7
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce66832 // ldr q18, [x1,x6]
-	WORD   $0x3ce66853 // ldr q19, [x2,x6]
-	WORD   $0x3ce66874 // ldr q20, [x3,x6]
-	WORD   $0x3ce66895 // ldr q21, [x4,x6]
-	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
-	WORD   $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
-	WORD   $0x4f9311e3 // fmla v3.4s, v15.4s, v19.s[0]
-	WORD   $0x4f931204 // fmla v4.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931225 // fmla v5.4s, v17.4s, v19.s[0]
-	WORD   $0x4f9411e6 // fmla v6.4s, v15.4s, v20.s[0]
-	WORD   $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
-	WORD   $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
-	WORD   $0x4f9511e9 // fmla v9.4s, v15.4s, v21.s[0]
-	WORD   $0x4f95120a // fmla v10.4s, v16.4s, v21.s[0]
-	WORD   $0x4f95122b // fmla v11.4s, v17.4s, v21.s[0]
-	WORD   $0x4f9611ec // fmla v12.4s, v15.4s, v22.s[0]
-	WORD   $0x4f96120d // fmla v13.4s, v16.4s, v22.s[0]
-	WORD   $0x4f96122e // fmla v14.4s, v17.4s, v22.s[0]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4fb211e0 // fmla v0.4s, v15.4s, v18.s[1]
-	WORD   $0x4fb21201 // fmla v1.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21222 // fmla v2.4s, v17.4s, v18.s[1]
-	WORD   $0x4fb311e3 // fmla v3.4s, v15.4s, v19.s[1]
-	WORD   $0x4fb31204 // fmla v4.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb31225 // fmla v5.4s, v17.4s, v19.s[1]
-	WORD   $0x4fb411e6 // fmla v6.4s, v15.4s, v20.s[1]
-	WORD   $0x4fb41207 // fmla v7.4s, v16.4s, v20.s[1]
-	WORD   $0x4fb41228 // fmla v8.4s, v17.4s, v20.s[1]
-	WORD   $0x4fb511e9 // fmla v9.4s, v15.4s, v21.s[1]
-	WORD   $0x4fb5120a // fmla v10.4s, v16.4s, v21.s[1]
-	WORD   $0x4fb5122b // fmla v11.4s, v17.4s, v21.s[1]
-	WORD   $0x4fb611ec // fmla v12.4s, v15.4s, v22.s[1]
-	WORD   $0x4fb6120d // fmla v13.4s, v16.4s, v22.s[1]
-	WORD   $0x4fb6122e // fmla v14.4s, v17.4s, v22.s[1]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4f9219e0 // fmla v0.4s, v15.4s, v18.s[2]
-	WORD   $0x4f921a01 // fmla v1.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a22 // fmla v2.4s, v17.4s, v18.s[2]
-	WORD   $0x4f9319e3 // fmla v3.4s, v15.4s, v19.s[2]
-	WORD   $0x4f931a04 // fmla v4.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a25 // fmla v5.4s, v17.4s, v19.s[2]
-	WORD   $0x4f9419e6 // fmla v6.4s, v15.4s, v20.s[2]
-	WORD   $0x4f941a07 // fmla v7.4s, v16.4s, v20.s[2]
-	WORD   $0x4f941a28 // fmla v8.4s, v17.4s, v20.s[2]
-	WORD   $0x4f9519e9 // fmla v9.4s, v15.4s, v21.s[2]
-	WORD   $0x4f951a0a // fmla v10.4s, v16.4s, v21.s[2]
-	WORD   $0x4f951a2b // fmla v11.4s, v17.4s, v21.s[2]
-	WORD   $0x4f9619ec // fmla v12.4s, v15.4s, v22.s[2]
-	WORD   $0x4f961a0d // fmla v13.4s, v16.4s, v22.s[2]
-	WORD   $0x4f961a2e // fmla v14.4s, v17.4s, v22.s[2]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4fb219e0 // fmla v0.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb21a01 // fmla v1.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a22 // fmla v2.4s, v17.4s, v18.s[3]
-	WORD   $0x4fb319e3 // fmla v3.4s, v15.4s, v19.s[3]
-	WORD   $0x4fb31a04 // fmla v4.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a25 // fmla v5.4s, v17.4s, v19.s[3]
-	WORD   $0x4fb419e6 // fmla v6.4s, v15.4s, v20.s[3]
-	WORD   $0x4fb41a07 // fmla v7.4s, v16.4s, v20.s[3]
-	WORD   $0x4fb41a28 // fmla v8.4s, v17.4s, v20.s[3]
-	WORD   $0x4fb519e9 // fmla v9.4s, v15.4s, v21.s[3]
-	WORD   $0x4fb51a0a // fmla v10.4s, v16.4s, v21.s[3]
-	WORD   $0x4fb51a2b // fmla v11.4s, v17.4s, v21.s[3]
-	WORD   $0x4fb619ec // fmla v12.4s, v15.4s, v22.s[3]
-	WORD   $0x4fb61a0d // fmla v13.4s, v16.4s, v22.s[3]
-	WORD   $0x4fb61a2e // fmla v14.4s, v17.4s, v22.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns12Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns12AlongColumns:
 	VLD1.P (R13)(R7), [V18.S4]
@@ -21704,6 +21621,89 @@ columns12AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R7
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce66832 // ldr q18, [x1,x6]
+	WORD   $0x3ce66853 // ldr q19, [x2,x6]
+	WORD   $0x3ce66874 // ldr q20, [x3,x6]
+	WORD   $0x3ce66895 // ldr q21, [x4,x6]
+	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
+	WORD   $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
+	WORD   $0x4f9311e3 // fmla v3.4s, v15.4s, v19.s[0]
+	WORD   $0x4f931204 // fmla v4.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931225 // fmla v5.4s, v17.4s, v19.s[0]
+	WORD   $0x4f9411e6 // fmla v6.4s, v15.4s, v20.s[0]
+	WORD   $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
+	WORD   $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
+	WORD   $0x4f9511e9 // fmla v9.4s, v15.4s, v21.s[0]
+	WORD   $0x4f95120a // fmla v10.4s, v16.4s, v21.s[0]
+	WORD   $0x4f95122b // fmla v11.4s, v17.4s, v21.s[0]
+	WORD   $0x4f9611ec // fmla v12.4s, v15.4s, v22.s[0]
+	WORD   $0x4f96120d // fmla v13.4s, v16.4s, v22.s[0]
+	WORD   $0x4f96122e // fmla v14.4s, v17.4s, v22.s[0]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4fb211e0 // fmla v0.4s, v15.4s, v18.s[1]
+	WORD   $0x4fb21201 // fmla v1.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21222 // fmla v2.4s, v17.4s, v18.s[1]
+	WORD   $0x4fb311e3 // fmla v3.4s, v15.4s, v19.s[1]
+	WORD   $0x4fb31204 // fmla v4.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb31225 // fmla v5.4s, v17.4s, v19.s[1]
+	WORD   $0x4fb411e6 // fmla v6.4s, v15.4s, v20.s[1]
+	WORD   $0x4fb41207 // fmla v7.4s, v16.4s, v20.s[1]
+	WORD   $0x4fb41228 // fmla v8.4s, v17.4s, v20.s[1]
+	WORD   $0x4fb511e9 // fmla v9.4s, v15.4s, v21.s[1]
+	WORD   $0x4fb5120a // fmla v10.4s, v16.4s, v21.s[1]
+	WORD   $0x4fb5122b // fmla v11.4s, v17.4s, v21.s[1]
+	WORD   $0x4fb611ec // fmla v12.4s, v15.4s, v22.s[1]
+	WORD   $0x4fb6120d // fmla v13.4s, v16.4s, v22.s[1]
+	WORD   $0x4fb6122e // fmla v14.4s, v17.4s, v22.s[1]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4f9219e0 // fmla v0.4s, v15.4s, v18.s[2]
+	WORD   $0x4f921a01 // fmla v1.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a22 // fmla v2.4s, v17.4s, v18.s[2]
+	WORD   $0x4f9319e3 // fmla v3.4s, v15.4s, v19.s[2]
+	WORD   $0x4f931a04 // fmla v4.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a25 // fmla v5.4s, v17.4s, v19.s[2]
+	WORD   $0x4f9419e6 // fmla v6.4s, v15.4s, v20.s[2]
+	WORD   $0x4f941a07 // fmla v7.4s, v16.4s, v20.s[2]
+	WORD   $0x4f941a28 // fmla v8.4s, v17.4s, v20.s[2]
+	WORD   $0x4f9519e9 // fmla v9.4s, v15.4s, v21.s[2]
+	WORD   $0x4f951a0a // fmla v10.4s, v16.4s, v21.s[2]
+	WORD   $0x4f951a2b // fmla v11.4s, v17.4s, v21.s[2]
+	WORD   $0x4f9619ec // fmla v12.4s, v15.4s, v22.s[2]
+	WORD   $0x4f961a0d // fmla v13.4s, v16.4s, v22.s[2]
+	WORD   $0x4f961a2e // fmla v14.4s, v17.4s, v22.s[2]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4fb219e0 // fmla v0.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb21a01 // fmla v1.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a22 // fmla v2.4s, v17.4s, v18.s[3]
+	WORD   $0x4fb319e3 // fmla v3.4s, v15.4s, v19.s[3]
+	WORD   $0x4fb31a04 // fmla v4.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a25 // fmla v5.4s, v17.4s, v19.s[3]
+	WORD   $0x4fb419e6 // fmla v6.4s, v15.4s, v20.s[3]
+	WORD   $0x4fb41a07 // fmla v7.4s, v16.4s, v20.s[3]
+	WORD   $0x4fb41a28 // fmla v8.4s, v17.4s, v20.s[3]
+	WORD   $0x4fb519e9 // fmla v9.4s, v15.4s, v21.s[3]
+	WORD   $0x4fb51a0a // fmla v10.4s, v16.4s, v21.s[3]
+	WORD   $0x4fb51a2b // fmla v11.4s, v17.4s, v21.s[3]
+	WORD   $0x4fb619ec // fmla v12.4s, v15.4s, v22.s[3]
+	WORD   $0x4fb61a0d // fmla v13.4s, v16.4s, v22.s[3]
+	WORD   $0x4fb61a2e // fmla v14.4s, v17.4s, v22.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R9, R9
@@ -21908,6 +21908,8 @@ upTo12:
 	MOVD rowBias+104(FP), R21
 	MOVD bRow+64(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+40(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+32(FP), R11
 	MOVD a+24(FP), R1
 	ADD  R11<<2, R1, R2
@@ -21949,8 +21951,6 @@ columns12:
 	PRFM (R11), PLDL1KEEP
 	ADD  R10, R11, R11
 	PRFM (R11), PLDL1KEEP
-	MOVD aCol+40(FP), R8
-	LSL  $2, R8, R8
 	MOVD ZR, R7
 	MOVD b+56(FP), R11
 	MOVD R11, R12
@@ -21961,105 +21961,9 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R11
 	CMP  $1, R11
-	BEQ  columns12Columns
-	CMP  $4, R8
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce76835 // ldr q21, [x1,x7]
-	WORD   $0x3ce76856 // ldr q22, [x2,x7]
-	WORD   $0x3ce76877 // ldr q23, [x3,x7]
-	WORD   $0x3ce76898 // ldr q24, [x4,x7]
-	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
-	WORD   $0x3ce768da // ldr q26, [x6,x7]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4f951240 // fmla v0.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951261 // fmla v1.4s, v19.4s, v21.s[0]
-	WORD   $0x4f951282 // fmla v2.4s, v20.4s, v21.s[0]
-	WORD   $0x4f961243 // fmla v3.4s, v18.4s, v22.s[0]
-	WORD   $0x4f961264 // fmla v4.4s, v19.4s, v22.s[0]
-	WORD   $0x4f961285 // fmla v5.4s, v20.4s, v22.s[0]
-	WORD   $0x4f971246 // fmla v6.4s, v18.4s, v23.s[0]
-	WORD   $0x4f971267 // fmla v7.4s, v19.4s, v23.s[0]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f981249 // fmla v9.4s, v18.4s, v24.s[0]
-	WORD   $0x4f98126a // fmla v10.4s, v19.4s, v24.s[0]
-	WORD   $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
-	WORD   $0x4f99124c // fmla v12.4s, v18.4s, v25.s[0]
-	WORD   $0x4f99126d // fmla v13.4s, v19.4s, v25.s[0]
-	WORD   $0x4f99128e // fmla v14.4s, v20.4s, v25.s[0]
-	WORD   $0x4f9a124f // fmla v15.4s, v18.4s, v26.s[0]
-	WORD   $0x4f9a1270 // fmla v16.4s, v19.4s, v26.s[0]
-	WORD   $0x4f9a1291 // fmla v17.4s, v20.4s, v26.s[0]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4fb51240 // fmla v0.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb51261 // fmla v1.4s, v19.4s, v21.s[1]
-	WORD   $0x4fb51282 // fmla v2.4s, v20.4s, v21.s[1]
-	WORD   $0x4fb61243 // fmla v3.4s, v18.4s, v22.s[1]
-	WORD   $0x4fb61264 // fmla v4.4s, v19.4s, v22.s[1]
-	WORD   $0x4fb61285 // fmla v5.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb71246 // fmla v6.4s, v18.4s, v23.s[1]
-	WORD   $0x4fb71267 // fmla v7.4s, v19.4s, v23.s[1]
-	WORD   $0x4fb71288 // fmla v8.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb81249 // fmla v9.4s, v18.4s, v24.s[1]
-	WORD   $0x4fb8126a // fmla v10.4s, v19.4s, v24.s[1]
-	WORD   $0x4fb8128b // fmla v11.4s, v20.4s, v24.s[1]
-	WORD   $0x4fb9124c // fmla v12.4s, v18.4s, v25.s[1]
-	WORD   $0x4fb9126d // fmla v13.4s, v19.4s, v25.s[1]
-	WORD   $0x4fb9128e // fmla v14.4s, v20.4s, v25.s[1]
-	WORD   $0x4fba124f // fmla v15.4s, v18.4s, v26.s[1]
-	WORD   $0x4fba1270 // fmla v16.4s, v19.4s, v26.s[1]
-	WORD   $0x4fba1291 // fmla v17.4s, v20.4s, v26.s[1]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4f951a40 // fmla v0.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a61 // fmla v1.4s, v19.4s, v21.s[2]
-	WORD   $0x4f951a82 // fmla v2.4s, v20.4s, v21.s[2]
-	WORD   $0x4f961a43 // fmla v3.4s, v18.4s, v22.s[2]
-	WORD   $0x4f961a64 // fmla v4.4s, v19.4s, v22.s[2]
-	WORD   $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
-	WORD   $0x4f971a46 // fmla v6.4s, v18.4s, v23.s[2]
-	WORD   $0x4f971a67 // fmla v7.4s, v19.4s, v23.s[2]
-	WORD   $0x4f971a88 // fmla v8.4s, v20.4s, v23.s[2]
-	WORD   $0x4f981a49 // fmla v9.4s, v18.4s, v24.s[2]
-	WORD   $0x4f981a6a // fmla v10.4s, v19.4s, v24.s[2]
-	WORD   $0x4f981a8b // fmla v11.4s, v20.4s, v24.s[2]
-	WORD   $0x4f991a4c // fmla v12.4s, v18.4s, v25.s[2]
-	WORD   $0x4f991a6d // fmla v13.4s, v19.4s, v25.s[2]
-	WORD   $0x4f991a8e // fmla v14.4s, v20.4s, v25.s[2]
-	WORD   $0x4f9a1a4f // fmla v15.4s, v18.4s, v26.s[2]
-	WORD   $0x4f9a1a70 // fmla v16.4s, v19.4s, v26.s[2]
-	WORD   $0x4f9a1a91 // fmla v17.4s, v20.4s, v26.s[2]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4fb51a40 // fmla v0.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a61 // fmla v1.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb51a82 // fmla v2.4s, v20.4s, v21.s[3]
-	WORD   $0x4fb61a43 // fmla v3.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a64 // fmla v4.4s, v19.4s, v22.s[3]
-	WORD   $0x4fb61a85 // fmla v5.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb71a46 // fmla v6.4s, v18.4s, v23.s[3]
-	WORD   $0x4fb71a67 // fmla v7.4s, v19.4s, v23.s[3]
-	WORD   $0x4fb71a88 // fmla v8.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb81a49 // fmla v9.4s, v18.4s, v24.s[3]
-	WORD   $0x4fb81a6a // fmla v10.4s, v19.4s, v24.s[3]
-	WORD   $0x4fb81a8b // fmla v11.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb91a4c // fmla v12.4s, v18.4s, v25.s[3]
-	WORD   $0x4fb91a6d // fmla v13.4s, v19.4s, v25.s[3]
-	WORD   $0x4fb91a8e // fmla v14.4s, v20.4s, v25.s[3]
-	WORD   $0x4fba1a4f // fmla v15.4s, v18.4s, v26.s[3]
-	WORD   $0x4fba1a70 // fmla v16.4s, v19.4s, v26.s[3]
-	WORD   $0x4fba1a91 // fmla v17.4s, v20.4s, v26.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns12Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns12AlongColumns:
 	VLD1.P (R14)(R8), [V21.S4]
@@ -22153,6 +22057,102 @@ columns12AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R8
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce76835 // ldr q21, [x1,x7]
+	WORD   $0x3ce76856 // ldr q22, [x2,x7]
+	WORD   $0x3ce76877 // ldr q23, [x3,x7]
+	WORD   $0x3ce76898 // ldr q24, [x4,x7]
+	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
+	WORD   $0x3ce768da // ldr q26, [x6,x7]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4f951240 // fmla v0.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951261 // fmla v1.4s, v19.4s, v21.s[0]
+	WORD   $0x4f951282 // fmla v2.4s, v20.4s, v21.s[0]
+	WORD   $0x4f961243 // fmla v3.4s, v18.4s, v22.s[0]
+	WORD   $0x4f961264 // fmla v4.4s, v19.4s, v22.s[0]
+	WORD   $0x4f961285 // fmla v5.4s, v20.4s, v22.s[0]
+	WORD   $0x4f971246 // fmla v6.4s, v18.4s, v23.s[0]
+	WORD   $0x4f971267 // fmla v7.4s, v19.4s, v23.s[0]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f981249 // fmla v9.4s, v18.4s, v24.s[0]
+	WORD   $0x4f98126a // fmla v10.4s, v19.4s, v24.s[0]
+	WORD   $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
+	WORD   $0x4f99124c // fmla v12.4s, v18.4s, v25.s[0]
+	WORD   $0x4f99126d // fmla v13.4s, v19.4s, v25.s[0]
+	WORD   $0x4f99128e // fmla v14.4s, v20.4s, v25.s[0]
+	WORD   $0x4f9a124f // fmla v15.4s, v18.4s, v26.s[0]
+	WORD   $0x4f9a1270 // fmla v16.4s, v19.4s, v26.s[0]
+	WORD   $0x4f9a1291 // fmla v17.4s, v20.4s, v26.s[0]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4fb51240 // fmla v0.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb51261 // fmla v1.4s, v19.4s, v21.s[1]
+	WORD   $0x4fb51282 // fmla v2.4s, v20.4s, v21.s[1]
+	WORD   $0x4fb61243 // fmla v3.4s, v18.4s, v22.s[1]
+	WORD   $0x4fb61264 // fmla v4.4s, v19.4s, v22.s[1]
+	WORD   $0x4fb61285 // fmla v5.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb71246 // fmla v6.4s, v18.4s, v23.s[1]
+	WORD   $0x4fb71267 // fmla v7.4s, v19.4s, v23.s[1]
+	WORD   $0x4fb71288 // fmla v8.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb81249 // fmla v9.4s, v18.4s, v24.s[1]
+	WORD   $0x4fb8126a // fmla v10.4s, v19.4s, v24.s[1]
+	WORD   $0x4fb8128b // fmla v11.4s, v20.4s, v24.s[1]
+	WORD   $0x4fb9124c // fmla v12.4s, v18.4s, v25.s[1]
+	WORD   $0x4fb9126d // fmla v13.4s, v19.4s, v25.s[1]
+	WORD   $0x4fb9128e // fmla v14.4s, v20.4s, v25.s[1]
+	WORD   $0x4fba124f // fmla v15.4s, v18.4s, v26.s[1]
+	WORD   $0x4fba1270 // fmla v16.4s, v19.4s, v26.s[1]
+	WORD   $0x4fba1291 // fmla v17.4s, v20.4s, v26.s[1]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4f951a40 // fmla v0.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a61 // fmla v1.4s, v19.4s, v21.s[2]
+	WORD   $0x4f951a82 // fmla v2.4s, v20.4s, v21.s[2]
+	WORD   $0x4f961a43 // fmla v3.4s, v18.4s, v22.s[2]
+	WORD   $0x4f961a64 // fmla v4.4s, v19.4s, v22.s[2]
+	WORD   $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
+	WORD   $0x4f971a46 // fmla v6.4s, v18.4s, v23.s[2]
+	WORD   $0x4f971a67 // fmla v7.4s, v19.4s, v23.s[2]
+	WORD   $0x4f971a88 // fmla v8.4s, v20.4s, v23.s[2]
+	WORD   $0x4f981a49 // fmla v9.4s, v18.4s, v24.s[2]
+	WORD   $0x4f981a6a // fmla v10.4s, v19.4s, v24.s[2]
+	WORD   $0x4f981a8b // fmla v11.4s, v20.4s, v24.s[2]
+	WORD   $0x4f991a4c // fmla v12.4s, v18.4s, v25.s[2]
+	WORD   $0x4f991a6d // fmla v13.4s, v19.4s, v25.s[2]
+	WORD   $0x4f991a8e // fmla v14.4s, v20.4s, v25.s[2]
+	WORD   $0x4f9a1a4f // fmla v15.4s, v18.4s, v26.s[2]
+	WORD   $0x4f9a1a70 // fmla v16.4s, v19.4s, v26.s[2]
+	WORD   $0x4f9a1a91 // fmla v17.4s, v20.4s, v26.s[2]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4fb51a40 // fmla v0.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a61 // fmla v1.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb51a82 // fmla v2.4s, v20.4s, v21.s[3]
+	WORD   $0x4fb61a43 // fmla v3.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a64 // fmla v4.4s, v19.4s, v22.s[3]
+	WORD   $0x4fb61a85 // fmla v5.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb71a46 // fmla v6.4s, v18.4s, v23.s[3]
+	WORD   $0x4fb71a67 // fmla v7.4s, v19.4s, v23.s[3]
+	WORD   $0x4fb71a88 // fmla v8.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb81a49 // fmla v9.4s, v18.4s, v24.s[3]
+	WORD   $0x4fb81a6a // fmla v10.4s, v19.4s, v24.s[3]
+	WORD   $0x4fb81a8b // fmla v11.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb91a4c // fmla v12.4s, v18.4s, v25.s[3]
+	WORD   $0x4fb91a6d // fmla v13.4s, v19.4s, v25.s[3]
+	WORD   $0x4fb91a8e // fmla v14.4s, v20.4s, v25.s[3]
+	WORD   $0x4fba1a4f // fmla v15.4s, v18.4s, v26.s[3]
+	WORD   $0x4fba1a70 // fmla v16.4s, v19.4s, v26.s[3]
+	WORD   $0x4fba1a91 // fmla v17.4s, v20.4s, v26.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R10, R10
@@ -22385,6 +22385,8 @@ upTo12:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+40(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+32(FP), R12
 	MOVD a+24(FP), R1
 	ADD  R12<<2, R1, R2
@@ -22432,8 +22434,6 @@ columns12:
 	PRFM (R12), PLDL1KEEP
 	ADD  R11, R12, R12
 	PRFM (R12), PLDL1KEEP
-	MOVD aCol+40(FP), R9
-	LSL  $2, R9, R9
 	MOVD ZR, R8
 	MOVD b+56(FP), R12
 	MOVD R12, R13
@@ -22444,118 +22444,9 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R12
 	CMP  $1, R12
-	BEQ  columns12Columns
-	CMP  $4, R9
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce86838 // ldr q24, [x1,x8]
-	WORD   $0x3ce86859 // ldr q25, [x2,x8]
-	WORD   $0x3ce8687a // ldr q26, [x3,x8]
-	WORD   $0x3ce8689b // ldr q27, [x4,x8]
-	WORD   $0x3ce868bc // ldr q28, [x5,x8]
-	WORD   $0x3ce868dd // ldr q29, [x6,x8]
-	WORD   $0x3ce868fe // ldr q30, [x7,x8]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4f9812a0 // fmla v0.4s, v21.4s, v24.s[0]
-	WORD   $0x4f9812c1 // fmla v1.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e2 // fmla v2.4s, v23.4s, v24.s[0]
-	WORD   $0x4f9912a3 // fmla v3.4s, v21.4s, v25.s[0]
-	WORD   $0x4f9912c4 // fmla v4.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e5 // fmla v5.4s, v23.4s, v25.s[0]
-	WORD   $0x4f9a12a6 // fmla v6.4s, v21.4s, v26.s[0]
-	WORD   $0x4f9a12c7 // fmla v7.4s, v22.4s, v26.s[0]
-	WORD   $0x4f9a12e8 // fmla v8.4s, v23.4s, v26.s[0]
-	WORD   $0x4f9b12a9 // fmla v9.4s, v21.4s, v27.s[0]
-	WORD   $0x4f9b12ca // fmla v10.4s, v22.4s, v27.s[0]
-	WORD   $0x4f9b12eb // fmla v11.4s, v23.4s, v27.s[0]
-	WORD   $0x4f9c12ac // fmla v12.4s, v21.4s, v28.s[0]
-	WORD   $0x4f9c12cd // fmla v13.4s, v22.4s, v28.s[0]
-	WORD   $0x4f9c12ee // fmla v14.4s, v23.4s, v28.s[0]
-	WORD   $0x4f9d12af // fmla v15.4s, v21.4s, v29.s[0]
-	WORD   $0x4f9d12d0 // fmla v16.4s, v22.4s, v29.s[0]
-	WORD   $0x4f9d12f1 // fmla v17.4s, v23.4s, v29.s[0]
-	WORD   $0x4f9e12b2 // fmla v18.4s, v21.4s, v30.s[0]
-	WORD   $0x4f9e12d3 // fmla v19.4s, v22.4s, v30.s[0]
-	WORD   $0x4f9e12f4 // fmla v20.4s, v23.4s, v30.s[0]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4fb812a0 // fmla v0.4s, v21.4s, v24.s[1]
-	WORD   $0x4fb812c1 // fmla v1.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e2 // fmla v2.4s, v23.4s, v24.s[1]
-	WORD   $0x4fb912a3 // fmla v3.4s, v21.4s, v25.s[1]
-	WORD   $0x4fb912c4 // fmla v4.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912e5 // fmla v5.4s, v23.4s, v25.s[1]
-	WORD   $0x4fba12a6 // fmla v6.4s, v21.4s, v26.s[1]
-	WORD   $0x4fba12c7 // fmla v7.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12e8 // fmla v8.4s, v23.4s, v26.s[1]
-	WORD   $0x4fbb12a9 // fmla v9.4s, v21.4s, v27.s[1]
-	WORD   $0x4fbb12ca // fmla v10.4s, v22.4s, v27.s[1]
-	WORD   $0x4fbb12eb // fmla v11.4s, v23.4s, v27.s[1]
-	WORD   $0x4fbc12ac // fmla v12.4s, v21.4s, v28.s[1]
-	WORD   $0x4fbc12cd // fmla v13.4s, v22.4s, v28.s[1]
-	WORD   $0x4fbc12ee // fmla v14.4s, v23.4s, v28.s[1]
-	WORD   $0x4fbd12af // fmla v15.4s, v21.4s, v29.s[1]
-	WORD   $0x4fbd12d0 // fmla v16.4s, v22.4s, v29.s[1]
-	WORD   $0x4fbd12f1 // fmla v17.4s, v23.4s, v29.s[1]
-	WORD   $0x4fbe12b2 // fmla v18.4s, v21.4s, v30.s[1]
-	WORD   $0x4fbe12d3 // fmla v19.4s, v22.4s, v30.s[1]
-	WORD   $0x4fbe12f4 // fmla v20.4s, v23.4s, v30.s[1]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4f981aa0 // fmla v0.4s, v21.4s, v24.s[2]
-	WORD   $0x4f981ac1 // fmla v1.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae2 // fmla v2.4s, v23.4s, v24.s[2]
-	WORD   $0x4f991aa3 // fmla v3.4s, v21.4s, v25.s[2]
-	WORD   $0x4f991ac4 // fmla v4.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991ae5 // fmla v5.4s, v23.4s, v25.s[2]
-	WORD   $0x4f9a1aa6 // fmla v6.4s, v21.4s, v26.s[2]
-	WORD   $0x4f9a1ac7 // fmla v7.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1ae8 // fmla v8.4s, v23.4s, v26.s[2]
-	WORD   $0x4f9b1aa9 // fmla v9.4s, v21.4s, v27.s[2]
-	WORD   $0x4f9b1aca // fmla v10.4s, v22.4s, v27.s[2]
-	WORD   $0x4f9b1aeb // fmla v11.4s, v23.4s, v27.s[2]
-	WORD   $0x4f9c1aac // fmla v12.4s, v21.4s, v28.s[2]
-	WORD   $0x4f9c1acd // fmla v13.4s, v22.4s, v28.s[2]
-	WORD   $0x4f9c1aee // fmla v14.4s, v23.4s, v28.s[2]
-	WORD   $0x4f9d1aaf // fmla v15.4s, v21.4s, v29.s[2]
-	WORD   $0x4f9d1ad0 // fmla v16.4s, v22.4s, v29.s[2]
-	WORD   $0x4f9d1af1 // fmla v17.4s, v23.4s, v29.s[2]
-	WORD   $0x4f9e1ab2 // fmla v18.4s, v21.4s, v30.s[2]
-	WORD   $0x4f9e1ad3 // fmla v19.4s, v22.4s, v30.s[2]
-	WORD   $0x4f9e1af4 // fmla v20.4s, v23.4s, v30.s[2]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4fb81aa0 // fmla v0.4s, v21.4s, v24.s[3]
-	WORD   $0x4fb81ac1 // fmla v1.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae2 // fmla v2.4s, v23.4s, v24.s[3]
-	WORD   $0x4fb91aa3 // fmla v3.4s, v21.4s, v25.s[3]
-	WORD   $0x4fb91ac4 // fmla v4.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91ae5 // fmla v5.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba1aa6 // fmla v6.4s, v21.4s, v26.s[3]
-	WORD   $0x4fba1ac7 // fmla v7.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1ae8 // fmla v8.4s, v23.4s, v26.s[3]
-	WORD   $0x4fbb1aa9 // fmla v9.4s, v21.4s, v27.s[3]
-	WORD   $0x4fbb1aca // fmla v10.4s, v22.4s, v27.s[3]
-	WORD   $0x4fbb1aeb // fmla v11.4s, v23.4s, v27.s[3]
-	WORD   $0x4fbc1aac // fmla v12.4s, v21.4s, v28.s[3]
-	WORD   $0x4fbc1acd // fmla v13.4s, v22.4s, v28.s[3]
-	WORD   $0x4fbc1aee // fmla v14.4s, v23.4s, v28.s[3]
-	WORD   $0x4fbd1aaf // fmla v15.4s, v21.4s, v29.s[3]
-	WORD   $0x4fbd1ad0 // fmla v16.4s, v22.4s, v29.s[3]
-	WORD   $0x4fbd1af1 // fmla v17.4s, v23.4s, v29.s[3]
-	WORD   $0x4fbe1ab2 // fmla v18.4s, v21.4s, v30.s[3]
-	WORD   $0x4fbe1ad3 // fmla v19.4s, v22.4s, v30.s[3]
-	WORD   $0x4fbe1af4 // fmla v20.4s, v23.4s, v30.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns12Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns12AlongColumns:
 	VLD1.P (R15)(R9), [V24.S4]
@@ -22661,6 +22552,115 @@ columns12AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R9
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce86838 // ldr q24, [x1,x8]
+	WORD   $0x3ce86859 // ldr q25, [x2,x8]
+	WORD   $0x3ce8687a // ldr q26, [x3,x8]
+	WORD   $0x3ce8689b // ldr q27, [x4,x8]
+	WORD   $0x3ce868bc // ldr q28, [x5,x8]
+	WORD   $0x3ce868dd // ldr q29, [x6,x8]
+	WORD   $0x3ce868fe // ldr q30, [x7,x8]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4f9812a0 // fmla v0.4s, v21.4s, v24.s[0]
+	WORD   $0x4f9812c1 // fmla v1.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e2 // fmla v2.4s, v23.4s, v24.s[0]
+	WORD   $0x4f9912a3 // fmla v3.4s, v21.4s, v25.s[0]
+	WORD   $0x4f9912c4 // fmla v4.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e5 // fmla v5.4s, v23.4s, v25.s[0]
+	WORD   $0x4f9a12a6 // fmla v6.4s, v21.4s, v26.s[0]
+	WORD   $0x4f9a12c7 // fmla v7.4s, v22.4s, v26.s[0]
+	WORD   $0x4f9a12e8 // fmla v8.4s, v23.4s, v26.s[0]
+	WORD   $0x4f9b12a9 // fmla v9.4s, v21.4s, v27.s[0]
+	WORD   $0x4f9b12ca // fmla v10.4s, v22.4s, v27.s[0]
+	WORD   $0x4f9b12eb // fmla v11.4s, v23.4s, v27.s[0]
+	WORD   $0x4f9c12ac // fmla v12.4s, v21.4s, v28.s[0]
+	WORD   $0x4f9c12cd // fmla v13.4s, v22.4s, v28.s[0]
+	WORD   $0x4f9c12ee // fmla v14.4s, v23.4s, v28.s[0]
+	WORD   $0x4f9d12af // fmla v15.4s, v21.4s, v29.s[0]
+	WORD   $0x4f9d12d0 // fmla v16.4s, v22.4s, v29.s[0]
+	WORD   $0x4f9d12f1 // fmla v17.4s, v23.4s, v29.s[0]
+	WORD   $0x4f9e12b2 // fmla v18.4s, v21.4s, v30.s[0]
+	WORD   $0x4f9e12d3 // fmla v19.4s, v22.4s, v30.s[0]
+	WORD   $0x4f9e12f4 // fmla v20.4s, v23.4s, v30.s[0]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4fb812a0 // fmla v0.4s, v21.4s, v24.s[1]
+	WORD   $0x4fb812c1 // fmla v1.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e2 // fmla v2.4s, v23.4s, v24.s[1]
+	WORD   $0x4fb912a3 // fmla v3.4s, v21.4s, v25.s[1]
+	WORD   $0x4fb912c4 // fmla v4.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912e5 // fmla v5.4s, v23.4s, v25.s[1]
+	WORD   $0x4fba12a6 // fmla v6.4s, v21.4s, v26.s[1]
+	WORD   $0x4fba12c7 // fmla v7.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12e8 // fmla v8.4s, v23.4s, v26.s[1]
+	WORD   $0x4fbb12a9 // fmla v9.4s, v21.4s, v27.s[1]
+	WORD   $0x4fbb12ca // fmla v10.4s, v22.4s, v27.s[1]
+	WORD   $0x4fbb12eb // fmla v11.4s, v23.4s, v27.s[1]
+	WORD   $0x4fbc12ac // fmla v12.4s, v21.4s, v28.s[1]
+	WORD   $0x4fbc12cd // fmla v13.4s, v22.4s, v28.s[1]
+	WORD   $0x4fbc12ee // fmla v14.4s, v23.4s, v28.s[1]
+	WORD   $0x4fbd12af // fmla v15.4s, v21.4s, v29.s[1]
+	WORD   $0x4fbd12d0 // fmla v16.4s, v22.4s, v29.s[1]
+	WORD   $0x4fbd12f1 // fmla v17.4s, v23.4s, v29.s[1]
+	WORD   $0x4fbe12b2 // fmla v18.4s, v21.4s, v30.s[1]
+	WORD   $0x4fbe12d3 // fmla v19.4s, v22.4s, v30.s[1]
+	WORD   $0x4fbe12f4 // fmla v20.4s, v23.4s, v30.s[1]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4f981aa0 // fmla v0.4s, v21.4s, v24.s[2]
+	WORD   $0x4f981ac1 // fmla v1.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae2 // fmla v2.4s, v23.4s, v24.s[2]
+	WORD   $0x4f991aa3 // fmla v3.4s, v21.4s, v25.s[2]
+	WORD   $0x4f991ac4 // fmla v4.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991ae5 // fmla v5.4s, v23.4s, v25.s[2]
+	WORD   $0x4f9a1aa6 // fmla v6.4s, v21.4s, v26.s[2]
+	WORD   $0x4f9a1ac7 // fmla v7.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1ae8 // fmla v8.4s, v23.4s, v26.s[2]
+	WORD   $0x4f9b1aa9 // fmla v9.4s, v21.4s, v27.s[2]
+	WORD   $0x4f9b1aca // fmla v10.4s, v22.4s, v27.s[2]
+	WORD   $0x4f9b1aeb // fmla v11.4s, v23.4s, v27.s[2]
+	WORD   $0x4f9c1aac // fmla v12.4s, v21.4s, v28.s[2]
+	WORD   $0x4f9c1acd // fmla v13.4s, v22.4s, v28.s[2]
+	WORD   $0x4f9c1aee // fmla v14.4s, v23.4s, v28.s[2]
+	WORD   $0x4f9d1aaf // fmla v15.4s, v21.4s, v29.s[2]
+	WORD   $0x4f9d1ad0 // fmla v16.4s, v22.4s, v29.s[2]
+	WORD   $0x4f9d1af1 // fmla v17.4s, v23.4s, v29.s[2]
+	WORD   $0x4f9e1ab2 // fmla v18.4s, v21.4s, v30.s[2]
+	WORD   $0x4f9e1ad3 // fmla v19.4s, v22.4s, v30.s[2]
+	WORD   $0x4f9e1af4 // fmla v20.4s, v23.4s, v30.s[2]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4fb81aa0 // fmla v0.4s, v21.4s, v24.s[3]
+	WORD   $0x4fb81ac1 // fmla v1.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae2 // fmla v2.4s, v23.4s, v24.s[3]
+	WORD   $0x4fb91aa3 // fmla v3.4s, v21.4s, v25.s[3]
+	WORD   $0x4fb91ac4 // fmla v4.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91ae5 // fmla v5.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba1aa6 // fmla v6.4s, v21.4s, v26.s[3]
+	WORD   $0x4fba1ac7 // fmla v7.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1ae8 // fmla v8.4s, v23.4s, v26.s[3]
+	WORD   $0x4fbb1aa9 // fmla v9.4s, v21.4s, v27.s[3]
+	WORD   $0x4fbb1aca // fmla v10.4s, v22.4s, v27.s[3]
+	WORD   $0x4fbb1aeb // fmla v11.4s, v23.4s, v27.s[3]
+	WORD   $0x4fbc1aac // fmla v12.4s, v21.4s, v28.s[3]
+	WORD   $0x4fbc1acd // fmla v13.4s, v22.4s, v28.s[3]
+	WORD   $0x4fbc1aee // fmla v14.4s, v23.4s, v28.s[3]
+	WORD   $0x4fbd1aaf // fmla v15.4s, v21.4s, v29.s[3]
+	WORD   $0x4fbd1ad0 // fmla v16.4s, v22.4s, v29.s[3]
+	WORD   $0x4fbd1af1 // fmla v17.4s, v23.4s, v29.s[3]
+	WORD   $0x4fbe1ab2 // fmla v18.4s, v21.4s, v30.s[3]
+	WORD   $0x4fbe1ad3 // fmla v19.4s, v22.4s, v30.s[3]
+	WORD   $0x4fbe1af4 // fmla v20.4s, v23.4s, v30.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R11, R11
@@ -22921,6 +22921,8 @@ upTo12:
 	MOVD rowBias+104(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+40(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+32(FP), R13
 	MOVD a+24(FP), R1
 	ADD  R13<<2, R1, R2
@@ -22974,8 +22976,6 @@ columns12:
 	PRFM (R13), PLDL1KEEP
 	ADD  R12, R13, R13
 	PRFM (R13), PLDL1KEEP
-	MOVD aCol+40(FP), R10
-	LSL  $2, R10, R10
 	MOVD ZR, R9
 	MOVD b+56(FP), R13
 	MOVD R13, R14
@@ -22986,9 +22986,126 @@ columns12:
 	BLT  columns12Fewer
 	MOVD aRow+32(FP), R13
 	CMP  $1, R13
-	BEQ  columns12Columns
-	CMP  $4, R10
-	BNE  columns12Fewer
+	BNE  columns12Rows
+	ADD  R9, R1, R19
+
+columns12AlongColumns:
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R10
+	BNE columns12Fewer
 
 columns12AlongRows:
 	WORD   $0x3ce9683b // ldr q27, [x1,x9]
@@ -23116,123 +23233,6 @@ columns12AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R9, R1, R19
-
-columns12AlongColumns:
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns12AlongColumns
 
 columns12Fewer:
 	ADDS $4, R12, R12
@@ -23516,6 +23516,8 @@ TEXT ·sgemmWide1x64NEON(SB), NOSPLIT, $0-113
 	MOVD rowBias+104(FP), R11
 	MOVD bRow+64(FP), R3
 	LSL  $2, R3, R3
+	MOVD aCol+40(FP), R2
+	LSL  $2, R2, R2
 	MOVD aRow+32(FP), R5
 	MOVD a+24(FP), R0
 
@@ -23543,8 +23545,6 @@ tile:
 	PRFM 64(R5), PLDL1KEEP
 	PRFM 128(R5), PLDL1KEEP
 	PRFM 192(R5), PLDL1KEEP
-	MOVD aCol+40(FP), R2
-	LSL  $2, R2, R2
 	MOVD ZR, R1
 	MOVD b+56(FP), R5
 	MOVD R5, R6
@@ -23737,6 +23737,8 @@ TEXT ·sgemmWide1x32NEON(SB), NOSPLIT, $0-113
 	MOVD rowBias+104(FP), R11
 	MOVD bRow+64(FP), R3
 	LSL  $2, R3, R3
+	MOVD aCol+40(FP), R2
+	LSL  $2, R2, R2
 	MOVD aRow+32(FP), R5
 	MOVD a+24(FP), R0
 
@@ -23754,8 +23756,6 @@ tile:
 	MOVD R10, R5
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
-	MOVD aCol+40(FP), R2
-	LSL  $2, R2, R2
 	MOVD ZR, R1
 	MOVD b+56(FP), R5
 	MOVD R5, R6
@@ -23884,6 +23884,8 @@ TEXT ·sgemmWide2x32NEON(SB), NOSPLIT, $0-113
 	MOVD rowBias+104(FP), R12
 	MOVD bRow+64(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+40(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+32(FP), R6
 	MOVD a+24(FP), R0
 	ADD  R6<<2, R0, R1
@@ -23913,8 +23915,6 @@ tile:
 	ADD  R5, R6, R6
 	PRFM (R6), PLDL1KEEP
 	PRFM 64(R6), PLDL1KEEP
-	MOVD aCol+40(FP), R3
-	LSL  $2, R3, R3
 	MOVD ZR, R2
 	MOVD b+56(FP), R6
 	MOVD R6, R7
@@ -24110,6 +24110,8 @@ TEXT ·sgemmWide3x32NEON(SB), NOSPLIT, $0-113
 	MOVD rowBias+104(FP), R14
 	MOVD bRow+64(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+40(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+32(FP), R7
 	MOVD a+24(FP), R0
 	ADD  R7<<2, R0, R1
@@ -24151,8 +24153,6 @@ tile:
 	ADD  R6, R7, R7
 	PRFM (R7), PLDL1KEEP
 	PRFM 64(R7), PLDL1KEEP
-	MOVD aCol+40(FP), R4
-	LSL  $2, R4, R4
 	MOVD ZR, R3
 	MOVD b+56(FP), R7
 	MOVD R7, R8
@@ -24415,6 +24415,8 @@ TEXT ·sgemmWide4x24NEON(SB), NOSPLIT, $0-113
 	MOVD rowBias+104(FP), R14
 	MOVD bRow+64(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+40(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R0
 	ADD  R8<<2, R0, R1
@@ -24460,8 +24462,6 @@ tile:
 	ADD  R7, R8, R8
 	PRFM (R8), PLDL1KEEP
 	PRFM 64(R8), PLDL1KEEP
-	MOVD aCol+40(FP), R5
-	LSL  $2, R5, R5
 	MOVD ZR, R4
 	MOVD b+56(FP), R8
 	MOVD R8, R9

@@ -15,6 +15,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+64(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+56(FP), R6
 	MOVD a+48(FP), R1
 
@@ -35,8 +37,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R12), R5
 	LSL  $2, R5, R5
-	MOVD nextLines+96(FP), R3
-	CBZ  R3, columns4Asked
+	MOVD nextLines+96(FP), R14
+	CBZ  R14, columns4Asked
 	MOVD aNext+88(FP), R6
 	ADD  R6<<2, R5, R6
 	ADD  R1, R6, R6
@@ -44,12 +46,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R6), PLDL1KEEP
 	ADD  $64, R6, R6
-	SUBS $1, R3, R3
+	SUBS $1, R14, R14
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R3
-	LSL  $2, R3, R3
 	MOVD R5, R2
 	MOVD b+104(FP), R5
 	MOVD 8(R12), R6
@@ -144,6 +144,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+64(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+56(FP), R6
 	MOVD a+48(FP), R1
 
@@ -164,8 +166,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R12), R5
 	LSL  $2, R5, R5
-	MOVD nextLines+96(FP), R3
-	CBZ  R3, columns3Asked
+	MOVD nextLines+96(FP), R14
+	CBZ  R14, columns3Asked
 	MOVD aNext+88(FP), R6
 	ADD  R6<<2, R5, R6
 	ADD  R1, R6, R6
@@ -173,12 +175,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R6), PLDL1KEEP
 	ADD  $64, R6, R6
-	SUBS $1, R3, R3
+	SUBS $1, R14, R14
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R3
-	LSL  $2, R3, R3
 	MOVD R5, R2
 	MOVD b+104(FP), R5
 	MOVD 8(R12), R6
@@ -283,6 +283,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+64(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+56(FP), R6
 	MOVD a+48(FP), R1
 
@@ -303,8 +305,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R12), R5
 	LSL  $2, R5, R5
-	MOVD nextLines+96(FP), R3
-	CBZ  R3, columns1Asked
+	MOVD nextLines+96(FP), R14
+	CBZ  R14, columns1Asked
 	MOVD aNext+88(FP), R6
 	ADD  R6<<2, R5, R6
 	ADD  R1, R6, R6
@@ -312,12 +314,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R6), PLDL1KEEP
 	ADD  $64, R6, R6
-	SUBS $1, R3, R3
+	SUBS $1, R14, R14
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R3
-	LSL  $2, R3, R3
 	MOVD R5, R2
 	MOVD b+104(FP), R5
 	MOVD 8(R12), R6
@@ -416,6 +416,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+64(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+56(FP), R7
 	MOVD a+48(FP), R1
 	ADD  R7<<2, R1, R2
@@ -440,8 +442,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R13), R6
 	LSL  $2, R6, R6
-	MOVD nextLines+96(FP), R4
-	CBZ  R4, columns4Asked
+	MOVD nextLines+96(FP), R15
+	CBZ  R15, columns4Asked
 	MOVD aNext+88(FP), R7
 	ADD  R7<<2, R6, R7
 	ADD  R1, R7, R7
@@ -449,12 +451,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R7), PLDL1KEEP
 	ADD  $64, R7, R7
-	SUBS $1, R4, R4
+	SUBS $1, R15, R15
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R4
-	LSL  $2, R4, R4
 	MOVD R6, R3
 	MOVD b+104(FP), R6
 	MOVD 8(R13), R7
@@ -465,32 +465,8 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R7
 	CMP  $1, R7
-	BEQ  columns4Columns
-	CMP  $4, R4
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), [V2.S4]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R3, R1, R10
+	BNE  columns4Rows
+	ADD  R3, R1, R10
 
 columns4AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -512,6 +488,30 @@ columns4AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R4
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), [V2.S4]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R6, R6
@@ -592,6 +592,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+64(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+56(FP), R7
 	MOVD a+48(FP), R1
 	ADD  R7<<2, R1, R2
@@ -616,8 +618,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R13), R6
 	LSL  $2, R6, R6
-	MOVD nextLines+96(FP), R4
-	CBZ  R4, columns3Asked
+	MOVD nextLines+96(FP), R15
+	CBZ  R15, columns3Asked
 	MOVD aNext+88(FP), R7
 	ADD  R7<<2, R6, R7
 	ADD  R1, R7, R7
@@ -625,12 +627,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R7), PLDL1KEEP
 	ADD  $64, R7, R7
-	SUBS $1, R4, R4
+	SUBS $1, R15, R15
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R4
-	LSL  $2, R4, R4
 	MOVD R6, R3
 	MOVD b+104(FP), R6
 	MOVD 8(R13), R7
@@ -642,36 +642,8 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R7
 	CMP  $1, R7
-	BEQ  columns3Columns
-	CMP  $4, R4
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), [V2.S2]
-	VLD1.P (R9)(R5), V2.D[1]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R3, R1, R10
+	BNE  columns3Rows
+	ADD  R3, R1, R10
 
 columns3AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -697,6 +669,34 @@ columns3AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R4
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), [V2.S2]
+	VLD1.P (R9)(R5), V2.D[1]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R6, R6
@@ -784,6 +784,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+64(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+56(FP), R7
 	MOVD a+48(FP), R1
 	ADD  R7<<2, R1, R2
@@ -808,8 +810,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R13), R6
 	LSL  $2, R6, R6
-	MOVD nextLines+96(FP), R4
-	CBZ  R4, columns1Asked
+	MOVD nextLines+96(FP), R15
+	CBZ  R15, columns1Asked
 	MOVD aNext+88(FP), R7
 	ADD  R7<<2, R6, R7
 	ADD  R1, R7, R7
@@ -817,12 +819,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R7), PLDL1KEEP
 	ADD  $64, R7, R7
-	SUBS $1, R4, R4
+	SUBS $1, R15, R15
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R4
-	LSL  $2, R4, R4
 	MOVD R6, R3
 	MOVD b+104(FP), R6
 	MOVD 8(R13), R7
@@ -833,32 +833,8 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R7
 	CMP  $1, R7
-	BEQ  columns1Columns
-	CMP  $4, R4
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce36823 // ldr q3, [x1,x3]
-	WORD   $0x3ce36844 // ldr q4, [x2,x3]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
-	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
-	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
-	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
-	VLD1.P (R8)(R5), V2.S[0]
-	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
-	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R3, R1, R10
+	BNE  columns1Rows
+	ADD  R3, R1, R10
 
 columns1AlongColumns:
 	VLD1.P (R10)(R4), [V3.S2]
@@ -880,6 +856,30 @@ columns1AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R4
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	WORD   $0x4f841041 // fmla v1.4s, v2.4s, v4.s[0]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4fa31040 // fmla v0.4s, v2.4s, v3.s[1]
+	WORD   $0x4fa41041 // fmla v1.4s, v2.4s, v4.s[1]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4f831840 // fmla v0.4s, v2.4s, v3.s[2]
+	WORD   $0x4f841841 // fmla v1.4s, v2.4s, v4.s[2]
+	VLD1.P (R8)(R5), V2.S[0]
+	WORD   $0x4fa31840 // fmla v0.4s, v2.4s, v3.s[3]
+	WORD   $0x4fa41841 // fmla v1.4s, v2.4s, v4.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R6, R6
@@ -964,6 +964,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+64(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+56(FP), R8
 	MOVD a+48(FP), R1
 	ADD  R8<<2, R1, R2
@@ -992,8 +994,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R15), R7
 	LSL  $2, R7, R7
-	MOVD nextLines+96(FP), R5
-	CBZ  R5, columns4Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns4Asked
 	MOVD aNext+88(FP), R8
 	ADD  R8<<2, R7, R8
 	ADD  R1, R8, R8
@@ -1001,12 +1003,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R8), PLDL1KEEP
 	ADD  $64, R8, R8
-	SUBS $1, R5, R5
+	SUBS $1, R20, R20
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R5
-	LSL  $2, R5, R5
 	MOVD R7, R4
 	MOVD b+104(FP), R7
 	MOVD 8(R15), R8
@@ -1017,38 +1017,9 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R8
 	CMP  $1, R8
-	BEQ  columns4Columns
-	CMP  $4, R5
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), [V3.S4]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns4Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns4AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -1078,6 +1049,35 @@ columns4AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R5
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), [V3.S4]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R7, R7
@@ -1168,6 +1168,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+64(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+56(FP), R8
 	MOVD a+48(FP), R1
 	ADD  R8<<2, R1, R2
@@ -1196,8 +1198,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R15), R7
 	LSL  $2, R7, R7
-	MOVD nextLines+96(FP), R5
-	CBZ  R5, columns3Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns3Asked
 	MOVD aNext+88(FP), R8
 	ADD  R8<<2, R7, R8
 	ADD  R1, R8, R8
@@ -1205,12 +1207,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R8), PLDL1KEEP
 	ADD  $64, R8, R8
-	SUBS $1, R5, R5
+	SUBS $1, R20, R20
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R5
-	LSL  $2, R5, R5
 	MOVD R7, R4
 	MOVD b+104(FP), R7
 	MOVD 8(R15), R8
@@ -1222,42 +1222,9 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R8
 	CMP  $1, R8
-	BEQ  columns3Columns
-	CMP  $4, R5
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), [V3.S2]
-	VLD1.P (R10)(R6), V3.D[1]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns3Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns3AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -1291,6 +1258,39 @@ columns3AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R5
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), [V3.S2]
+	VLD1.P (R10)(R6), V3.D[1]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R7, R7
@@ -1390,6 +1390,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+64(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+56(FP), R8
 	MOVD a+48(FP), R1
 	ADD  R8<<2, R1, R2
@@ -1418,8 +1420,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R15), R7
 	LSL  $2, R7, R7
-	MOVD nextLines+96(FP), R5
-	CBZ  R5, columns1Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns1Asked
 	MOVD aNext+88(FP), R8
 	ADD  R8<<2, R7, R8
 	ADD  R1, R8, R8
@@ -1427,12 +1429,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R8), PLDL1KEEP
 	ADD  $64, R8, R8
-	SUBS $1, R5, R5
+	SUBS $1, R20, R20
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R5
-	LSL  $2, R5, R5
 	MOVD R7, R4
 	MOVD b+104(FP), R7
 	MOVD 8(R15), R8
@@ -1443,38 +1443,9 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R8
 	CMP  $1, R8
-	BEQ  columns1Columns
-	CMP  $4, R5
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce46824 // ldr q4, [x1,x4]
-	WORD   $0x3ce46845 // ldr q5, [x2,x4]
-	WORD   $0x3ce46866 // ldr q6, [x3,x4]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
-	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
-	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
-	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
-	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
-	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
-	VLD1.P (R9)(R6), V3.S[0]
-	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
-	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
-	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns1Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns1AlongColumns:
 	VLD1.P (R11)(R5), [V4.S2]
@@ -1504,6 +1475,35 @@ columns1AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R5
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD   $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
+	WORD   $0x4f861062 // fmla v2.4s, v3.4s, v6.s[0]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4fa41060 // fmla v0.4s, v3.4s, v4.s[1]
+	WORD   $0x4fa51061 // fmla v1.4s, v3.4s, v5.s[1]
+	WORD   $0x4fa61062 // fmla v2.4s, v3.4s, v6.s[1]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
+	WORD   $0x4f851861 // fmla v1.4s, v3.4s, v5.s[2]
+	WORD   $0x4f861862 // fmla v2.4s, v3.4s, v6.s[2]
+	VLD1.P (R9)(R6), V3.S[0]
+	WORD   $0x4fa41860 // fmla v0.4s, v3.4s, v4.s[3]
+	WORD   $0x4fa51861 // fmla v1.4s, v3.4s, v5.s[3]
+	WORD   $0x4fa61862 // fmla v2.4s, v3.4s, v6.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R7, R7
@@ -1598,6 +1598,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+64(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+56(FP), R9
 	MOVD a+48(FP), R1
 	ADD  R9<<2, R1, R2
@@ -1630,8 +1632,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R15), R8
 	LSL  $2, R8, R8
-	MOVD nextLines+96(FP), R6
-	CBZ  R6, columns4Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns4Asked
 	MOVD aNext+88(FP), R9
 	ADD  R9<<2, R8, R9
 	ADD  R1, R9, R9
@@ -1639,12 +1641,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R9), PLDL1KEEP
 	ADD  $64, R9, R9
-	SUBS $1, R6, R6
+	SUBS $1, R20, R20
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R6
-	LSL  $2, R6, R6
 	MOVD R8, R5
 	MOVD b+104(FP), R8
 	MOVD 8(R15), R9
@@ -1655,42 +1655,8 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R9
 	CMP  $1, R9
-	BEQ  columns4Columns
-	CMP  $4, R6
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), [V4.S4]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R5, R1, R12
+	BNE  columns4Rows
+	ADD  R5, R1, R12
 
 columns4AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -1720,6 +1686,40 @@ columns4AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R6
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), [V4.S4]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R8, R8
@@ -1820,6 +1820,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+64(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+56(FP), R9
 	MOVD a+48(FP), R1
 	ADD  R9<<2, R1, R2
@@ -1852,8 +1854,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R15), R8
 	LSL  $2, R8, R8
-	MOVD nextLines+96(FP), R6
-	CBZ  R6, columns3Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns3Asked
 	MOVD aNext+88(FP), R9
 	ADD  R9<<2, R8, R9
 	ADD  R1, R9, R9
@@ -1861,12 +1863,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R9), PLDL1KEEP
 	ADD  $64, R9, R9
-	SUBS $1, R6, R6
+	SUBS $1, R20, R20
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R6
-	LSL  $2, R6, R6
 	MOVD R8, R5
 	MOVD b+104(FP), R8
 	MOVD 8(R15), R9
@@ -1878,46 +1878,8 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R9
 	CMP  $1, R9
-	BEQ  columns3Columns
-	CMP  $4, R6
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), [V4.S2]
-	VLD1.P (R11)(R7), V4.D[1]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R5, R1, R12
+	BNE  columns3Rows
+	ADD  R5, R1, R12
 
 columns3AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -1951,6 +1913,44 @@ columns3AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R6
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), [V4.S2]
+	VLD1.P (R11)(R7), V4.D[1]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R8, R8
@@ -2062,6 +2062,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+64(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+56(FP), R9
 	MOVD a+48(FP), R1
 	ADD  R9<<2, R1, R2
@@ -2094,8 +2096,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R15), R8
 	LSL  $2, R8, R8
-	MOVD nextLines+96(FP), R6
-	CBZ  R6, columns1Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns1Asked
 	MOVD aNext+88(FP), R9
 	ADD  R9<<2, R8, R9
 	ADD  R1, R9, R9
@@ -2103,12 +2105,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R9), PLDL1KEEP
 	ADD  $64, R9, R9
-	SUBS $1, R6, R6
+	SUBS $1, R20, R20
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R6
-	LSL  $2, R6, R6
 	MOVD R8, R5
 	MOVD b+104(FP), R8
 	MOVD 8(R15), R9
@@ -2119,42 +2119,8 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R9
 	CMP  $1, R9
-	BEQ  columns1Columns
-	CMP  $4, R6
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce56825 // ldr q5, [x1,x5]
-	WORD   $0x3ce56846 // ldr q6, [x2,x5]
-	WORD   $0x3ce56867 // ldr q7, [x3,x5]
-	WORD   $0x3ce56888 // ldr q8, [x4,x5]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
-	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
-	VLD1.P (R10)(R7), V4.S[0]
-	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
-	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R5, R1, R12
+	BNE  columns1Rows
+	ADD  R5, R1, R12
 
 columns1AlongColumns:
 	VLD1.P (R12)(R6), [V5.S4]
@@ -2184,6 +2150,40 @@ columns1AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R6
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD   $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	WORD   $0x4fa61081 // fmla v1.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa81083 // fmla v3.4s, v4.4s, v8.s[1]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4f851880 // fmla v0.4s, v4.4s, v5.s[2]
+	WORD   $0x4f861881 // fmla v1.4s, v4.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f881883 // fmla v3.4s, v4.4s, v8.s[2]
+	VLD1.P (R10)(R7), V4.S[0]
+	WORD   $0x4fa51880 // fmla v0.4s, v4.4s, v5.s[3]
+	WORD   $0x4fa61881 // fmla v1.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa81883 // fmla v3.4s, v4.4s, v8.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R8, R8
@@ -2288,6 +2288,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+64(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+56(FP), R10
 	MOVD a+48(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2324,8 +2326,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R20), R9
 	LSL  $2, R9, R9
-	MOVD nextLines+96(FP), R7
-	CBZ  R7, columns4Asked
+	MOVD nextLines+96(FP), R22
+	CBZ  R22, columns4Asked
 	MOVD aNext+88(FP), R10
 	ADD  R10<<2, R9, R10
 	ADD  R1, R10, R10
@@ -2333,12 +2335,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R10), PLDL1KEEP
 	ADD  $64, R10, R10
-	SUBS $1, R7, R7
+	SUBS $1, R22, R22
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R7
-	LSL  $2, R7, R7
 	MOVD R9, R6
 	MOVD b+104(FP), R9
 	MOVD 8(R20), R10
@@ -2349,48 +2349,9 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R10
 	CMP  $1, R10
-	BEQ  columns4Columns
-	CMP  $4, R7
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), [V5.S4]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns4Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns4AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2428,6 +2389,45 @@ columns4AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R7
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), [V5.S4]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R9, R9
@@ -2538,6 +2538,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+64(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+56(FP), R10
 	MOVD a+48(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2574,8 +2576,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R20), R9
 	LSL  $2, R9, R9
-	MOVD nextLines+96(FP), R7
-	CBZ  R7, columns3Asked
+	MOVD nextLines+96(FP), R22
+	CBZ  R22, columns3Asked
 	MOVD aNext+88(FP), R10
 	ADD  R10<<2, R9, R10
 	ADD  R1, R10, R10
@@ -2583,12 +2585,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R10), PLDL1KEEP
 	ADD  $64, R10, R10
-	SUBS $1, R7, R7
+	SUBS $1, R22, R22
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R7
-	LSL  $2, R7, R7
 	MOVD R9, R6
 	MOVD b+104(FP), R9
 	MOVD 8(R20), R10
@@ -2600,52 +2600,9 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R10
 	CMP  $1, R10
-	BEQ  columns3Columns
-	CMP  $4, R7
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), [V5.S2]
-	VLD1.P (R12)(R8), V5.D[1]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns3Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns3AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2687,6 +2644,49 @@ columns3AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R7
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), [V5.S2]
+	VLD1.P (R12)(R8), V5.D[1]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R9, R9
@@ -2810,6 +2810,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+64(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+56(FP), R10
 	MOVD a+48(FP), R1
 	ADD  R10<<2, R1, R2
@@ -2846,8 +2848,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R20), R9
 	LSL  $2, R9, R9
-	MOVD nextLines+96(FP), R7
-	CBZ  R7, columns1Asked
+	MOVD nextLines+96(FP), R22
+	CBZ  R22, columns1Asked
 	MOVD aNext+88(FP), R10
 	ADD  R10<<2, R9, R10
 	ADD  R1, R10, R10
@@ -2855,12 +2857,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R10), PLDL1KEEP
 	ADD  $64, R10, R10
-	SUBS $1, R7, R7
+	SUBS $1, R22, R22
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R7
-	LSL  $2, R7, R7
 	MOVD R9, R6
 	MOVD b+104(FP), R9
 	MOVD 8(R20), R10
@@ -2871,48 +2871,9 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R10
 	CMP  $1, R10
-	BEQ  columns1Columns
-	CMP  $4, R7
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce66826 // ldr q6, [x1,x6]
-	WORD   $0x3ce66847 // ldr q7, [x2,x6]
-	WORD   $0x3ce66868 // ldr q8, [x3,x6]
-	WORD   $0x3ce66889 // ldr q9, [x4,x6]
-	WORD   $0x3ce668aa // ldr q10, [x5,x6]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
-	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
-	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
-	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
-	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
-	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
-	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
-	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
-	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
-	VLD1.P (R11)(R8), V5.S[0]
-	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
-	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
-	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
-	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns1Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns1AlongColumns:
 	VLD1.P (R13)(R7), [V6.S4]
@@ -2950,6 +2911,45 @@ columns1AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R7
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	WORD   $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD   $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	WORD   $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD   $0x4f8a10a4 // fmla v4.4s, v5.4s, v10.s[0]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa710a1 // fmla v1.4s, v5.4s, v7.s[1]
+	WORD   $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	WORD   $0x4fa910a3 // fmla v3.4s, v5.4s, v9.s[1]
+	WORD   $0x4faa10a4 // fmla v4.4s, v5.4s, v10.s[1]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4f8618a0 // fmla v0.4s, v5.4s, v6.s[2]
+	WORD   $0x4f8718a1 // fmla v1.4s, v5.4s, v7.s[2]
+	WORD   $0x4f8818a2 // fmla v2.4s, v5.4s, v8.s[2]
+	WORD   $0x4f8918a3 // fmla v3.4s, v5.4s, v9.s[2]
+	WORD   $0x4f8a18a4 // fmla v4.4s, v5.4s, v10.s[2]
+	VLD1.P (R11)(R8), V5.S[0]
+	WORD   $0x4fa618a0 // fmla v0.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa718a1 // fmla v1.4s, v5.4s, v7.s[3]
+	WORD   $0x4fa818a2 // fmla v2.4s, v5.4s, v8.s[3]
+	WORD   $0x4fa918a3 // fmla v3.4s, v5.4s, v9.s[3]
+	WORD   $0x4faa18a4 // fmla v4.4s, v5.4s, v10.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R9, R9
@@ -3064,6 +3064,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+64(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+56(FP), R11
 	MOVD a+48(FP), R1
 	ADD  R11<<2, R1, R2
@@ -3104,8 +3106,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R21), R10
 	LSL  $2, R10, R10
-	MOVD nextLines+96(FP), R8
-	CBZ  R8, columns4Asked
+	MOVD nextLines+96(FP), R23
+	CBZ  R23, columns4Asked
 	MOVD aNext+88(FP), R11
 	ADD  R11<<2, R10, R11
 	ADD  R1, R11, R11
@@ -3113,12 +3115,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R11), PLDL1KEEP
 	ADD  $64, R11, R11
-	SUBS $1, R8, R8
+	SUBS $1, R23, R23
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R8
-	LSL  $2, R8, R8
 	MOVD R10, R7
 	MOVD b+104(FP), R10
 	MOVD 8(R21), R11
@@ -3129,53 +3129,9 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R11
 	CMP  $1, R11
-	BEQ  columns4Columns
-	CMP  $4, R8
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), [V6.S4]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns4Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns4AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -3217,6 +3173,50 @@ columns4AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R8
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), [V6.S4]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R10, R10
@@ -3337,6 +3337,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+64(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+56(FP), R11
 	MOVD a+48(FP), R1
 	ADD  R11<<2, R1, R2
@@ -3377,8 +3379,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R21), R10
 	LSL  $2, R10, R10
-	MOVD nextLines+96(FP), R8
-	CBZ  R8, columns3Asked
+	MOVD nextLines+96(FP), R23
+	CBZ  R23, columns3Asked
 	MOVD aNext+88(FP), R11
 	ADD  R11<<2, R10, R11
 	ADD  R1, R11, R11
@@ -3386,12 +3388,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R11), PLDL1KEEP
 	ADD  $64, R11, R11
-	SUBS $1, R8, R8
+	SUBS $1, R23, R23
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R8
-	LSL  $2, R8, R8
 	MOVD R10, R7
 	MOVD b+104(FP), R10
 	MOVD 8(R21), R11
@@ -3403,57 +3403,9 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R11
 	CMP  $1, R11
-	BEQ  columns3Columns
-	CMP  $4, R8
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), [V6.S2]
-	VLD1.P (R13)(R9), V6.D[1]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns3Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns3AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -3499,6 +3451,54 @@ columns3AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R8
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), [V6.S2]
+	VLD1.P (R13)(R9), V6.D[1]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R10, R10
@@ -3634,6 +3634,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+64(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+56(FP), R11
 	MOVD a+48(FP), R1
 	ADD  R11<<2, R1, R2
@@ -3674,8 +3676,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R21), R10
 	LSL  $2, R10, R10
-	MOVD nextLines+96(FP), R8
-	CBZ  R8, columns1Asked
+	MOVD nextLines+96(FP), R23
+	CBZ  R23, columns1Asked
 	MOVD aNext+88(FP), R11
 	ADD  R11<<2, R10, R11
 	ADD  R1, R11, R11
@@ -3683,12 +3685,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R11), PLDL1KEEP
 	ADD  $64, R11, R11
-	SUBS $1, R8, R8
+	SUBS $1, R23, R23
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R8
-	LSL  $2, R8, R8
 	MOVD R10, R7
 	MOVD b+104(FP), R10
 	MOVD 8(R21), R11
@@ -3699,53 +3699,9 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R11
 	CMP  $1, R11
-	BEQ  columns1Columns
-	CMP  $4, R8
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce76827 // ldr q7, [x1,x7]
-	WORD   $0x3ce76848 // ldr q8, [x2,x7]
-	WORD   $0x3ce76869 // ldr q9, [x3,x7]
-	WORD   $0x3ce7688a // ldr q10, [x4,x7]
-	WORD   $0x3ce768ab // ldr q11, [x5,x7]
-	WORD   $0x3ce768cc // ldr q12, [x6,x7]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
-	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
-	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
-	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
-	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
-	VLD1.P (R12)(R9), V6.S[0]
-	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
-	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
-	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns1Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns1AlongColumns:
 	VLD1.P (R14)(R8), [V7.S4]
@@ -3787,6 +3743,50 @@ columns1AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R8
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD   $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8b10c4 // fmla v4.4s, v6.4s, v11.s[0]
+	WORD   $0x4f8c10c5 // fmla v5.4s, v6.4s, v12.s[0]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	WORD   $0x4fa810c1 // fmla v1.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4fab10c4 // fmla v4.4s, v6.4s, v11.s[1]
+	WORD   $0x4fac10c5 // fmla v5.4s, v6.4s, v12.s[1]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4f8718c0 // fmla v0.4s, v6.4s, v7.s[2]
+	WORD   $0x4f8818c1 // fmla v1.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8b18c4 // fmla v4.4s, v6.4s, v11.s[2]
+	WORD   $0x4f8c18c5 // fmla v5.4s, v6.4s, v12.s[2]
+	VLD1.P (R12)(R9), V6.S[0]
+	WORD   $0x4fa718c0 // fmla v0.4s, v6.4s, v7.s[3]
+	WORD   $0x4fa818c1 // fmla v1.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4fab18c4 // fmla v4.4s, v6.4s, v11.s[3]
+	WORD   $0x4fac18c5 // fmla v5.4s, v6.4s, v12.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R10, R10
@@ -3911,6 +3911,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+64(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+56(FP), R12
 	MOVD a+48(FP), R1
 	ADD  R12<<2, R1, R2
@@ -3955,8 +3957,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R22), R11
 	LSL  $2, R11, R11
-	MOVD nextLines+96(FP), R9
-	CBZ  R9, columns4Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns4Asked
 	MOVD aNext+88(FP), R12
 	ADD  R12<<2, R11, R12
 	ADD  R1, R12, R12
@@ -3964,12 +3966,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R12), PLDL1KEEP
 	ADD  $64, R12, R12
-	SUBS $1, R9, R9
+	SUBS $1, R24, R24
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R9
-	LSL  $2, R9, R9
 	MOVD R11, R8
 	MOVD b+104(FP), R11
 	MOVD 8(R22), R12
@@ -3980,58 +3980,9 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R12
 	CMP  $1, R12
-	BEQ  columns4Columns
-	CMP  $4, R9
-	BNE  columns4Fewer
-
-columns4AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), [V7.S4]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns4Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns4AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -4077,6 +4028,55 @@ columns4AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R9
+	BNE columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), [V7.S4]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns4AlongRows
 
 columns4Fewer:
 	ADDS $4, R11, R11
@@ -4207,6 +4207,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+64(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+56(FP), R12
 	MOVD a+48(FP), R1
 	ADD  R12<<2, R1, R2
@@ -4251,8 +4253,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R22), R11
 	LSL  $2, R11, R11
-	MOVD nextLines+96(FP), R9
-	CBZ  R9, columns3Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns3Asked
 	MOVD aNext+88(FP), R12
 	ADD  R12<<2, R11, R12
 	ADD  R1, R12, R12
@@ -4260,12 +4262,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R12), PLDL1KEEP
 	ADD  $64, R12, R12
-	SUBS $1, R9, R9
+	SUBS $1, R24, R24
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R9
-	LSL  $2, R9, R9
 	MOVD R11, R8
 	MOVD b+104(FP), R11
 	MOVD 8(R22), R12
@@ -4277,62 +4277,9 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R12
 	CMP  $1, R12
-	BEQ  columns3Columns
-	CMP  $4, R9
-	BNE  columns3Fewer
-
-columns3AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), [V7.S2]
-	VLD1.P (R14)(R10), V7.D[1]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns3Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns3AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -4382,6 +4329,59 @@ columns3AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R9
+	BNE columns3Fewer
+
+columns3AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), [V7.S2]
+	VLD1.P (R14)(R10), V7.D[1]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns3AlongRows
 
 columns3Fewer:
 	ADDS $4, R11, R11
@@ -4529,6 +4529,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+64(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+56(FP), R12
 	MOVD a+48(FP), R1
 	ADD  R12<<2, R1, R2
@@ -4573,8 +4575,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R22), R11
 	LSL  $2, R11, R11
-	MOVD nextLines+96(FP), R9
-	CBZ  R9, columns1Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns1Asked
 	MOVD aNext+88(FP), R12
 	ADD  R12<<2, R11, R12
 	ADD  R1, R12, R12
@@ -4582,12 +4584,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R12), PLDL1KEEP
 	ADD  $64, R12, R12
-	SUBS $1, R9, R9
+	SUBS $1, R24, R24
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R9
-	LSL  $2, R9, R9
 	MOVD R11, R8
 	MOVD b+104(FP), R11
 	MOVD 8(R22), R12
@@ -4598,58 +4598,9 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R12
 	CMP  $1, R12
-	BEQ  columns1Columns
-	CMP  $4, R9
-	BNE  columns1Fewer
-
-columns1AlongRows:
-	WORD   $0x3ce86828 // ldr q8, [x1,x8]
-	WORD   $0x3ce86849 // ldr q9, [x2,x8]
-	WORD   $0x3ce8686a // ldr q10, [x3,x8]
-	WORD   $0x3ce8688b // ldr q11, [x4,x8]
-	WORD   $0x3ce868ac // ldr q12, [x5,x8]
-	WORD   $0x3ce868cd // ldr q13, [x6,x8]
-	WORD   $0x3ce868ee // ldr q14, [x7,x8]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
-	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
-	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
-	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
-	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
-	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
-	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
-	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
-	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
-	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
-	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
-	VLD1.P (R13)(R10), V7.S[0]
-	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
-	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
-	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
-	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
-	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns1Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns1AlongColumns:
 	VLD1.P (R15)(R9), [V8.S4]
@@ -4695,6 +4646,55 @@ columns1AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R9
+	BNE columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD   $0x4f8c10e4 // fmla v4.4s, v7.4s, v12.s[0]
+	WORD   $0x4f8d10e5 // fmla v5.4s, v7.4s, v13.s[0]
+	WORD   $0x4f8e10e6 // fmla v6.4s, v7.4s, v14.s[0]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	WORD   $0x4fab10e3 // fmla v3.4s, v7.4s, v11.s[1]
+	WORD   $0x4fac10e4 // fmla v4.4s, v7.4s, v12.s[1]
+	WORD   $0x4fad10e5 // fmla v5.4s, v7.4s, v13.s[1]
+	WORD   $0x4fae10e6 // fmla v6.4s, v7.4s, v14.s[1]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4f8818e0 // fmla v0.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18e2 // fmla v2.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8b18e3 // fmla v3.4s, v7.4s, v11.s[2]
+	WORD   $0x4f8c18e4 // fmla v4.4s, v7.4s, v12.s[2]
+	WORD   $0x4f8d18e5 // fmla v5.4s, v7.4s, v13.s[2]
+	WORD   $0x4f8e18e6 // fmla v6.4s, v7.4s, v14.s[2]
+	VLD1.P (R13)(R10), V7.S[0]
+	WORD   $0x4fa818e0 // fmla v0.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18e2 // fmla v2.4s, v7.4s, v10.s[3]
+	WORD   $0x4fab18e3 // fmla v3.4s, v7.4s, v11.s[3]
+	WORD   $0x4fac18e4 // fmla v4.4s, v7.4s, v12.s[3]
+	WORD   $0x4fad18e5 // fmla v5.4s, v7.4s, v13.s[3]
+	WORD   $0x4fae18e6 // fmla v6.4s, v7.4s, v14.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns1AlongRows
 
 columns1Fewer:
 	ADDS $4, R11, R11
@@ -4829,6 +4829,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+64(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+56(FP), R13
 	MOVD a+48(FP), R1
 	ADD  R13<<2, R1, R2
@@ -4877,8 +4879,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R22), R12
 	LSL  $2, R12, R12
-	MOVD nextLines+96(FP), R10
-	CBZ  R10, columns4Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns4Asked
 	MOVD aNext+88(FP), R13
 	ADD  R13<<2, R12, R13
 	ADD  R1, R13, R13
@@ -4886,12 +4888,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R13), PLDL1KEEP
 	ADD  $64, R13, R13
-	SUBS $1, R10, R10
+	SUBS $1, R24, R24
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R10
-	LSL  $2, R10, R10
 	MOVD R12, R9
 	MOVD b+104(FP), R12
 	MOVD 8(R22), R13
@@ -4902,9 +4902,58 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R13
 	CMP  $1, R13
-	BEQ  columns4Columns
-	CMP  $4, R10
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R19
+
+columns4AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S4]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R10
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -4954,55 +5003,6 @@ columns4AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R19
-
-columns4AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S4]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R12, R12
@@ -5143,6 +5143,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+64(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+56(FP), R13
 	MOVD a+48(FP), R1
 	ADD  R13<<2, R1, R2
@@ -5191,8 +5193,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R22), R12
 	LSL  $2, R12, R12
-	MOVD nextLines+96(FP), R10
-	CBZ  R10, columns3Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns3Asked
 	MOVD aNext+88(FP), R13
 	ADD  R13<<2, R12, R13
 	ADD  R1, R13, R13
@@ -5200,12 +5202,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R13), PLDL1KEEP
 	ADD  $64, R13, R13
-	SUBS $1, R10, R10
+	SUBS $1, R24, R24
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R10
-	LSL  $2, R10, R10
 	MOVD R12, R9
 	MOVD b+104(FP), R12
 	MOVD 8(R22), R13
@@ -5217,9 +5217,62 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R13
 	CMP  $1, R13
-	BEQ  columns3Columns
-	CMP  $4, R10
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R19
+
+columns3AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), [V8.S2]
+	VLD1.P (R15)(R11), V8.D[1]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R10
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -5273,59 +5326,6 @@ columns3AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R19
-
-columns3AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), [V8.S2]
-	VLD1.P (R15)(R11), V8.D[1]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R12, R12
@@ -5485,6 +5485,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+64(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+56(FP), R13
 	MOVD a+48(FP), R1
 	ADD  R13<<2, R1, R2
@@ -5533,8 +5535,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R22), R12
 	LSL  $2, R12, R12
-	MOVD nextLines+96(FP), R10
-	CBZ  R10, columns1Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns1Asked
 	MOVD aNext+88(FP), R13
 	ADD  R13<<2, R12, R13
 	ADD  R1, R13, R13
@@ -5542,12 +5544,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R13), PLDL1KEEP
 	ADD  $64, R13, R13
-	SUBS $1, R10, R10
+	SUBS $1, R24, R24
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R10
-	LSL  $2, R10, R10
 	MOVD R12, R9
 	MOVD b+104(FP), R12
 	MOVD 8(R22), R13
@@ -5558,9 +5558,58 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R13
 	CMP  $1, R13
-	BEQ  columns1Columns
-	CMP  $4, R10
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R19
+
+columns1AlongColumns:
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	VLD1.P (R19)(R10), [V9.S4, V10.S4]
+	VLD1.P (R14)(R11), V8.S[0]
+	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
+	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
+	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R10
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96829 // ldr q9, [x1,x9]
@@ -5610,55 +5659,6 @@ columns1AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R19
-
-columns1AlongColumns:
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	VLD1.P (R19)(R10), [V9.S4, V10.S4]
-	VLD1.P (R14)(R11), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	WORD   $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4fa91903 // fmla v3.4s, v8.4s, v9.s[3]
-	WORD   $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	WORD   $0x4f8a1906 // fmla v6.4s, v8.4s, v10.s[2]
-	WORD   $0x4faa1907 // fmla v7.4s, v8.4s, v10.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R12, R12
@@ -5803,6 +5803,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -5854,8 +5856,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -5863,12 +5865,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -5882,9 +5882,68 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S4]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -5940,65 +5999,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S4]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -6148,6 +6148,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6199,8 +6201,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -6208,12 +6210,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -6228,9 +6228,72 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), [V9.S2]
+	VLD1.P (R19)(R12), V9.D[1]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -6290,69 +6353,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), [V9.S2]
-	VLD1.P (R19)(R12), V9.D[1]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -6523,6 +6523,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6574,8 +6576,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -6583,12 +6585,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -6602,9 +6602,68 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	VLD1.P (R20)(R11), [V10.S4, V11.S4]
+	VLD1.P (R21)(R11), [V12.S4]
+	VLD1.P (R15)(R12), V9.S[0]
+	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
+	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
+	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
+	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
+	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682a // ldr q10, [x1,x9]
@@ -6660,65 +6719,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	VLD1.P (R20)(R11), [V10.S4, V11.S4]
-	VLD1.P (R21)(R11), [V12.S4]
-	VLD1.P (R15)(R12), V9.S[0]
-	WORD   $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4f8a1922 // fmla v2.4s, v9.4s, v10.s[2]
-	WORD   $0x4faa1923 // fmla v3.4s, v9.4s, v10.s[3]
-	WORD   $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
-	WORD   $0x4fab1125 // fmla v5.4s, v9.4s, v11.s[1]
-	WORD   $0x4f8b1926 // fmla v6.4s, v9.4s, v11.s[2]
-	WORD   $0x4fab1927 // fmla v7.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1928 // fmla v8.4s, v9.4s, v12.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -6872,6 +6872,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -6926,8 +6928,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -6935,12 +6937,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -6954,9 +6954,72 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S4]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -7017,69 +7080,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S4]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -7237,6 +7237,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -7291,8 +7293,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -7300,12 +7302,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -7320,9 +7320,76 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), [V10.S2]
+	VLD1.P (R19)(R12), V10.D[1]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -7387,73 +7454,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), [V10.S2]
-	VLD1.P (R19)(R12), V10.D[1]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -7634,6 +7634,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -7688,8 +7690,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -7697,12 +7699,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -7716,9 +7716,72 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	VLD1.P (R20)(R11), [V11.S4, V12.S4]
+	VLD1.P (R21)(R11), [V13.S4]
+	VLD1.P (R15)(R12), V10.S[0]
+	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
+	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
+	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
+	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
+	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
+	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
+	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682b // ldr q11, [x1,x9]
@@ -7779,69 +7842,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	VLD1.P (R20)(R11), [V11.S4, V12.S4]
-	VLD1.P (R21)(R11), [V13.S4]
-	VLD1.P (R15)(R12), V10.S[0]
-	WORD   $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
-	WORD   $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
-	WORD   $0x4f8b1942 // fmla v2.4s, v10.4s, v11.s[2]
-	WORD   $0x4fab1943 // fmla v3.4s, v10.4s, v11.s[3]
-	WORD   $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	WORD   $0x4fac1145 // fmla v5.4s, v10.4s, v12.s[1]
-	WORD   $0x4f8c1946 // fmla v6.4s, v10.4s, v12.s[2]
-	WORD   $0x4fac1947 // fmla v7.4s, v10.4s, v12.s[3]
-	WORD   $0x4f8d1948 // fmla v8.4s, v10.4s, v13.s[2]
-	WORD   $0x4fad1949 // fmla v9.4s, v10.4s, v13.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -8003,6 +8003,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -8060,8 +8062,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -8069,12 +8071,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -8088,9 +8088,76 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S4]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -8156,73 +8223,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S4]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -8388,6 +8388,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -8445,8 +8447,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -8454,12 +8456,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -8474,9 +8474,80 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), [V11.S2]
+	VLD1.P (R19)(R12), V11.D[1]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -8546,77 +8617,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), [V11.S2]
-	VLD1.P (R19)(R12), V11.D[1]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -8807,6 +8807,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -8864,8 +8866,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -8873,12 +8875,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -8892,9 +8892,76 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	VLD1.P (R20)(R11), [V12.S4, V13.S4]
+	VLD1.P (R21)(R11), [V14.S4]
+	VLD1.P (R15)(R12), V11.S[0]
+	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
+	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
+	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
+	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682c // ldr q12, [x1,x9]
@@ -8960,73 +9027,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	VLD1.P (R20)(R11), [V12.S4, V13.S4]
-	VLD1.P (R21)(R11), [V14.S4]
-	VLD1.P (R15)(R12), V11.S[0]
-	WORD   $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4fac1963 // fmla v3.4s, v11.4s, v12.s[3]
-	WORD   $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4f8d1966 // fmla v6.4s, v11.4s, v13.s[2]
-	WORD   $0x4fad1967 // fmla v7.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	WORD   $0x4f8e1969 // fmla v9.4s, v11.4s, v14.s[2]
-	WORD   $0x4fae196a // fmla v10.4s, v11.4s, v14.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -9196,6 +9196,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -9256,8 +9258,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -9265,12 +9267,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -9284,9 +9284,75 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S4]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -9357,72 +9423,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S4]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -9596,6 +9596,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -9656,8 +9658,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -9665,12 +9667,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -9685,9 +9685,79 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), [V12.S2]
+	VLD1.P (R19)(R12), V12.D[1]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -9762,76 +9832,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), [V12.S2]
-	VLD1.P (R19)(R12), V12.D[1]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -10032,6 +10032,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -10092,8 +10094,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -10101,12 +10103,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -10120,9 +10120,75 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
+	VLD1.P (R15)(R12), V12.S[0]
+	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
+	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
+	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
+	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
+	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
+	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
+	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
+	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
+	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
+	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682d // ldr q13, [x1,x9]
@@ -10193,72 +10259,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	VLD1.P (R20)(R11), [V13.S4, V14.S4, V15.S4]
-	VLD1.P (R15)(R12), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
-	WORD   $0x4fad1181 // fmla v1.4s, v12.4s, v13.s[1]
-	WORD   $0x4f8d1982 // fmla v2.4s, v12.4s, v13.s[2]
-	WORD   $0x4fad1983 // fmla v3.4s, v12.4s, v13.s[3]
-	WORD   $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD   $0x4fae1185 // fmla v5.4s, v12.4s, v14.s[1]
-	WORD   $0x4f8e1986 // fmla v6.4s, v12.4s, v14.s[2]
-	WORD   $0x4fae1987 // fmla v7.4s, v12.4s, v14.s[3]
-	WORD   $0x4f8f1188 // fmla v8.4s, v12.4s, v15.s[0]
-	WORD   $0x4faf1189 // fmla v9.4s, v12.4s, v15.s[1]
-	WORD   $0x4f8f198a // fmla v10.4s, v12.4s, v15.s[2]
-	WORD   $0x4faf198b // fmla v11.4s, v12.4s, v15.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -10436,6 +10436,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -10499,8 +10501,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -10508,12 +10510,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -10527,9 +10527,84 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S4]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -10605,81 +10680,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S4]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -10861,6 +10861,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -10924,8 +10926,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -10933,12 +10935,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -10953,9 +10953,88 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), [V13.S2]
+	VLD1.P (R19)(R12), V13.D[1]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -11035,85 +11114,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), [V13.S2]
-	VLD1.P (R19)(R12), V13.D[1]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -11324,6 +11324,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -11387,8 +11389,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -11396,12 +11398,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -11415,9 +11415,84 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $36, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
+	VLD1.P (R21)(R11), [V17.S4]
+	VLD1.P (R15)(R12), V13.S[0]
+	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
+	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
+	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
+	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
+	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
+	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
+	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
+	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682e // ldr q14, [x1,x9]
@@ -11493,81 +11568,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $36, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	VLD1.P (R20)(R11), [V14.S4, V15.S4, V16.S4]
-	VLD1.P (R21)(R11), [V17.S4]
-	VLD1.P (R15)(R12), V13.S[0]
-	WORD   $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4f8e19a2 // fmla v2.4s, v13.4s, v14.s[2]
-	WORD   $0x4fae19a3 // fmla v3.4s, v13.4s, v14.s[3]
-	WORD   $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
-	WORD   $0x4faf11a5 // fmla v5.4s, v13.4s, v15.s[1]
-	WORD   $0x4f8f19a6 // fmla v6.4s, v13.4s, v15.s[2]
-	WORD   $0x4faf19a7 // fmla v7.4s, v13.4s, v15.s[3]
-	WORD   $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	WORD   $0x4fb011a9 // fmla v9.4s, v13.4s, v16.s[1]
-	WORD   $0x4f9019aa // fmla v10.4s, v13.4s, v16.s[2]
-	WORD   $0x4fb019ab // fmla v11.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb119ac // fmla v12.4s, v13.4s, v17.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -11753,6 +11753,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -11819,8 +11821,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -11828,12 +11830,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -11847,9 +11847,88 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S4]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -11930,85 +12009,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S4]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -12198,6 +12198,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -12264,8 +12266,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -12273,12 +12275,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -12293,9 +12293,92 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), [V14.S2]
+	VLD1.P (R19)(R12), V14.D[1]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -12380,89 +12463,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), [V14.S2]
-	VLD1.P (R19)(R12), V14.D[1]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -12683,6 +12683,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -12749,8 +12751,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -12758,12 +12760,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -12777,9 +12777,88 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $40, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
+	VLD1.P (R21)(R11), [V18.S4]
+	VLD1.P (R15)(R12), V14.S[0]
+	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
+	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
+	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
+	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
+	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
+	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
+	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
+	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce9682f // ldr q15, [x1,x9]
@@ -12860,85 +12939,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $40, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	VLD1.P (R20)(R11), [V15.S4, V16.S4, V17.S4]
-	VLD1.P (R21)(R11), [V18.S4]
-	VLD1.P (R15)(R12), V14.S[0]
-	WORD   $0x4f8f11c0 // fmla v0.4s, v14.4s, v15.s[0]
-	WORD   $0x4faf11c1 // fmla v1.4s, v14.4s, v15.s[1]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4faf19c3 // fmla v3.4s, v14.4s, v15.s[3]
-	WORD   $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4f9019c6 // fmla v6.4s, v14.4s, v16.s[2]
-	WORD   $0x4fb019c7 // fmla v7.4s, v14.4s, v16.s[3]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4fb111c9 // fmla v9.4s, v14.4s, v17.s[1]
-	WORD   $0x4f9119ca // fmla v10.4s, v14.4s, v17.s[2]
-	WORD   $0x4fb119cb // fmla v11.4s, v14.4s, v17.s[3]
-	WORD   $0x4f9219cc // fmla v12.4s, v14.4s, v18.s[2]
-	WORD   $0x4fb219cd // fmla v13.4s, v14.4s, v18.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -13132,6 +13132,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -13201,8 +13203,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -13210,12 +13212,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -13229,9 +13229,92 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S4]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -13317,89 +13400,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S4]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -13597,6 +13597,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -13666,8 +13668,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -13675,12 +13677,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -13695,9 +13695,96 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), [V15.S2]
+	VLD1.P (R19)(R12), V15.D[1]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -13787,93 +13874,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), [V15.S2]
-	VLD1.P (R19)(R12), V15.D[1]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -14104,6 +14104,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -14173,8 +14175,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -14182,12 +14184,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -14201,9 +14201,92 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+	ADD  $44, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
+	VLD1.P (R21)(R11), [V19.S4]
+	VLD1.P (R15)(R12), V15.S[0]
+	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
+	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
+	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
+	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
+	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
+	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
+	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
+	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
+	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
+	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96830 // ldr q16, [x1,x9]
@@ -14289,89 +14372,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-	ADD $44, R20, R21
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	VLD1.P (R20)(R11), [V16.S4, V17.S4, V18.S4]
-	VLD1.P (R21)(R11), [V19.S4]
-	VLD1.P (R15)(R12), V15.S[0]
-	WORD   $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4f9019e2 // fmla v2.4s, v15.4s, v16.s[2]
-	WORD   $0x4fb019e3 // fmla v3.4s, v15.4s, v16.s[3]
-	WORD   $0x4f9111e4 // fmla v4.4s, v15.4s, v17.s[0]
-	WORD   $0x4fb111e5 // fmla v5.4s, v15.4s, v17.s[1]
-	WORD   $0x4f9119e6 // fmla v6.4s, v15.4s, v17.s[2]
-	WORD   $0x4fb119e7 // fmla v7.4s, v15.4s, v17.s[3]
-	WORD   $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	WORD   $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
-	WORD   $0x4f9219ea // fmla v10.4s, v15.4s, v18.s[2]
-	WORD   $0x4fb219eb // fmla v11.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb311ec // fmla v12.4s, v15.4s, v19.s[1]
-	WORD   $0x4f9319ed // fmla v13.4s, v15.4s, v19.s[2]
-	WORD   $0x4fb319ee // fmla v14.4s, v15.4s, v19.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -14573,6 +14573,8 @@ upTo4:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -14645,8 +14647,8 @@ columns4Tile:
 columns4Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns4Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns4Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -14654,12 +14656,10 @@ columns4Tap:
 columns4Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns4Ask
 
 columns4Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -14673,9 +14673,91 @@ columns4Asked:
 	BLT  columns4Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns4Columns
-	CMP  $4, R11
-	BNE  columns4Fewer
+	BNE  columns4Rows
+	ADD  R9, R1, R20
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S4]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+	B      columns4Fewer
+
+columns4Rows:
+	CMP $4, R11
+	BNE columns4Fewer
 
 columns4AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -14771,88 +14853,6 @@ columns4AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns4AlongRows
-	B      columns4Fewer
-
-columns4Columns:
-	ADD R9, R1, R20
-
-columns4AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S4]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns4AlongColumns
 
 columns4Fewer:
 	ADDS $4, R13, R13
@@ -15058,6 +15058,8 @@ upTo3:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -15130,8 +15132,8 @@ columns3Tile:
 columns3Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns3Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns3Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -15139,12 +15141,10 @@ columns3Tap:
 columns3Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns3Ask
 
 columns3Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -15159,9 +15159,95 @@ columns3Asked:
 	BLT  columns3Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns3Columns
-	CMP  $4, R11
-	BNE  columns3Fewer
+	BNE  columns3Rows
+	ADD  R9, R1, R20
+
+columns3AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), [V16.S2]
+	VLD1.P (R19)(R12), V16.D[1]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns3AlongColumns
+	B      columns3Fewer
+
+columns3Rows:
+	CMP $4, R11
+	BNE columns3Fewer
 
 columns3AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -15266,92 +15352,6 @@ columns3AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns3AlongRows
-	B      columns3Fewer
-
-columns3Columns:
-	ADD R9, R1, R20
-
-columns3AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), [V16.S2]
-	VLD1.P (R19)(R12), V16.D[1]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns3AlongColumns
 
 columns3Fewer:
 	ADDS $4, R13, R13
@@ -15592,6 +15592,8 @@ upTo1:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -15664,8 +15666,8 @@ columns1Tile:
 columns1Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns1Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns1Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -15673,12 +15675,10 @@ columns1Tap:
 columns1Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns1Ask
 
 columns1Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -15692,9 +15692,91 @@ columns1Asked:
 	BLT  columns1Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns1Columns
-	CMP  $4, R11
-	BNE  columns1Fewer
+	BNE  columns1Rows
+	ADD  R9, R1, R20
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
+	VLD1.P (R15)(R12), V16.S[0]
+	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
+	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
+	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
+	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
+	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
+	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
+	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
+	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
+	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
+	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
+	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+	B      columns1Fewer
+
+columns1Rows:
+	CMP $4, R11
+	BNE columns1Fewer
 
 columns1AlongRows:
 	WORD   $0x3ce96831 // ldr q17, [x1,x9]
@@ -15790,88 +15872,6 @@ columns1AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns1AlongRows
-	B      columns1Fewer
-
-columns1Columns:
-	ADD R9, R1, R20
-
-columns1AlongColumns:
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	VLD1.P (R20)(R11), [V17.S4, V18.S4, V19.S4, V20.S4]
-	VLD1.P (R15)(R12), V16.S[0]
-	WORD   $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
-	WORD   $0x4fb11201 // fmla v1.4s, v16.4s, v17.s[1]
-	WORD   $0x4f911a02 // fmla v2.4s, v16.4s, v17.s[2]
-	WORD   $0x4fb11a03 // fmla v3.4s, v16.4s, v17.s[3]
-	WORD   $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD   $0x4fb21205 // fmla v5.4s, v16.4s, v18.s[1]
-	WORD   $0x4f921a06 // fmla v6.4s, v16.4s, v18.s[2]
-	WORD   $0x4fb21a07 // fmla v7.4s, v16.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4fb31209 // fmla v9.4s, v16.4s, v19.s[1]
-	WORD   $0x4f931a0a // fmla v10.4s, v16.4s, v19.s[2]
-	WORD   $0x4fb31a0b // fmla v11.4s, v16.4s, v19.s[3]
-	WORD   $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	WORD   $0x4fb4120d // fmla v13.4s, v16.4s, v20.s[1]
-	WORD   $0x4f941a0e // fmla v14.4s, v16.4s, v20.s[2]
-	WORD   $0x4fb41a0f // fmla v15.4s, v16.4s, v20.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns1AlongColumns
 
 columns1Fewer:
 	ADDS $4, R13, R13
@@ -16079,6 +16079,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+64(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+56(FP), R6
 	MOVD a+48(FP), R1
 
@@ -16100,8 +16102,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R12), R5
 	LSL  $2, R5, R5
-	MOVD nextLines+96(FP), R3
-	CBZ  R3, columns8Asked
+	MOVD nextLines+96(FP), R14
+	CBZ  R14, columns8Asked
 	MOVD aNext+88(FP), R6
 	ADD  R6<<2, R5, R6
 	ADD  R1, R6, R6
@@ -16109,12 +16111,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R6), PLDL1KEEP
 	ADD  $64, R6, R6
-	SUBS $1, R3, R3
+	SUBS $1, R14, R14
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R3
-	LSL  $2, R3, R3
 	MOVD R5, R2
 	MOVD b+104(FP), R5
 	MOVD 8(R12), R6
@@ -16232,6 +16232,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+64(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+56(FP), R7
 	MOVD a+48(FP), R1
 	ADD  R7<<2, R1, R2
@@ -16258,8 +16260,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R13), R6
 	LSL  $2, R6, R6
-	MOVD nextLines+96(FP), R4
-	CBZ  R4, columns8Asked
+	MOVD nextLines+96(FP), R15
+	CBZ  R15, columns8Asked
 	MOVD aNext+88(FP), R7
 	ADD  R7<<2, R6, R7
 	ADD  R1, R7, R7
@@ -16267,12 +16269,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R7), PLDL1KEEP
 	ADD  $64, R7, R7
-	SUBS $1, R4, R4
+	SUBS $1, R15, R15
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R4
-	LSL  $2, R4, R4
 	MOVD R6, R3
 	MOVD b+104(FP), R6
 	MOVD 8(R13), R7
@@ -16284,44 +16284,8 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R7
 	CMP  $1, R7
-	BEQ  columns8Columns
-	CMP  $4, R4
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce36826 // ldr q6, [x1,x3]
-	WORD   $0x3ce36847 // ldr q7, [x2,x3]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD   $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	WORD   $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4fa61080 // fmla v0.4s, v4.4s, v6.s[1]
-	WORD   $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
-	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	WORD   $0x4fa710a3 // fmla v3.4s, v5.4s, v7.s[1]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4f861880 // fmla v0.4s, v4.4s, v6.s[2]
-	WORD   $0x4f8618a1 // fmla v1.4s, v5.4s, v6.s[2]
-	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
-	WORD   $0x4f8718a3 // fmla v3.4s, v5.4s, v7.s[2]
-	VLD1.P (R8)(R5), [V4.S4]
-	VLD1.P (R9)(R5), [V5.S4]
-	WORD   $0x4fa61880 // fmla v0.4s, v4.4s, v6.s[3]
-	WORD   $0x4fa618a1 // fmla v1.4s, v5.4s, v6.s[3]
-	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
-	WORD   $0x4fa718a3 // fmla v3.4s, v5.4s, v7.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R3, R1, R10
+	BNE  columns8Rows
+	ADD  R3, R1, R10
 
 columns8AlongColumns:
 	VLD1.P (R10)(R4), [V6.S2]
@@ -16355,6 +16319,42 @@ columns8AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R4
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce36826 // ldr q6, [x1,x3]
+	WORD   $0x3ce36847 // ldr q7, [x2,x3]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD   $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	WORD   $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	WORD   $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4fa61080 // fmla v0.4s, v4.4s, v6.s[1]
+	WORD   $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+	WORD   $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	WORD   $0x4fa710a3 // fmla v3.4s, v5.4s, v7.s[1]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4f861880 // fmla v0.4s, v4.4s, v6.s[2]
+	WORD   $0x4f8618a1 // fmla v1.4s, v5.4s, v6.s[2]
+	WORD   $0x4f871882 // fmla v2.4s, v4.4s, v7.s[2]
+	WORD   $0x4f8718a3 // fmla v3.4s, v5.4s, v7.s[2]
+	VLD1.P (R8)(R5), [V4.S4]
+	VLD1.P (R9)(R5), [V5.S4]
+	WORD   $0x4fa61880 // fmla v0.4s, v4.4s, v6.s[3]
+	WORD   $0x4fa618a1 // fmla v1.4s, v5.4s, v6.s[3]
+	WORD   $0x4fa71882 // fmla v2.4s, v4.4s, v7.s[3]
+	WORD   $0x4fa718a3 // fmla v3.4s, v5.4s, v7.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R6, R6
@@ -16456,6 +16456,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+64(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+56(FP), R8
 	MOVD a+48(FP), R1
 	ADD  R8<<2, R1, R2
@@ -16487,8 +16489,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R15), R7
 	LSL  $2, R7, R7
-	MOVD nextLines+96(FP), R5
-	CBZ  R5, columns8Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns8Asked
 	MOVD aNext+88(FP), R8
 	ADD  R8<<2, R7, R8
 	ADD  R1, R8, R8
@@ -16496,12 +16498,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R8), PLDL1KEEP
 	ADD  $64, R8, R8
-	SUBS $1, R5, R5
+	SUBS $1, R20, R20
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R5
-	LSL  $2, R5, R5
 	MOVD R7, R4
 	MOVD b+104(FP), R7
 	MOVD 8(R15), R8
@@ -16513,54 +16513,9 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R8
 	CMP  $1, R8
-	BEQ  columns8Columns
-	CMP  $4, R5
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce46828 // ldr q8, [x1,x4]
-	WORD   $0x3ce46849 // ldr q9, [x2,x4]
-	WORD   $0x3ce4686a // ldr q10, [x3,x4]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	WORD   $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
-	WORD   $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4fa810c0 // fmla v0.4s, v6.4s, v8.s[1]
-	WORD   $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
-	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
-	WORD   $0x4fa910e3 // fmla v3.4s, v7.4s, v9.s[1]
-	WORD   $0x4faa10c4 // fmla v4.4s, v6.4s, v10.s[1]
-	WORD   $0x4faa10e5 // fmla v5.4s, v7.4s, v10.s[1]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4f8818c0 // fmla v0.4s, v6.4s, v8.s[2]
-	WORD   $0x4f8818e1 // fmla v1.4s, v7.4s, v8.s[2]
-	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8918e3 // fmla v3.4s, v7.4s, v9.s[2]
-	WORD   $0x4f8a18c4 // fmla v4.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8a18e5 // fmla v5.4s, v7.4s, v10.s[2]
-	VLD1.P (R9)(R6), [V6.S4]
-	VLD1.P (R10)(R6), [V7.S4]
-	WORD   $0x4fa818c0 // fmla v0.4s, v6.4s, v8.s[3]
-	WORD   $0x4fa818e1 // fmla v1.4s, v7.4s, v8.s[3]
-	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
-	WORD   $0x4fa918e3 // fmla v3.4s, v7.4s, v9.s[3]
-	WORD   $0x4faa18c4 // fmla v4.4s, v6.4s, v10.s[3]
-	WORD   $0x4faa18e5 // fmla v5.4s, v7.4s, v10.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns8Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns8AlongColumns:
 	VLD1.P (R11)(R5), [V8.S2]
@@ -16606,6 +16561,51 @@ columns8AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R5
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	WORD   $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+	WORD   $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	WORD   $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4fa810c0 // fmla v0.4s, v6.4s, v8.s[1]
+	WORD   $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
+	WORD   $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	WORD   $0x4fa910e3 // fmla v3.4s, v7.4s, v9.s[1]
+	WORD   $0x4faa10c4 // fmla v4.4s, v6.4s, v10.s[1]
+	WORD   $0x4faa10e5 // fmla v5.4s, v7.4s, v10.s[1]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4f8818c0 // fmla v0.4s, v6.4s, v8.s[2]
+	WORD   $0x4f8818e1 // fmla v1.4s, v7.4s, v8.s[2]
+	WORD   $0x4f8918c2 // fmla v2.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8918e3 // fmla v3.4s, v7.4s, v9.s[2]
+	WORD   $0x4f8a18c4 // fmla v4.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8a18e5 // fmla v5.4s, v7.4s, v10.s[2]
+	VLD1.P (R9)(R6), [V6.S4]
+	VLD1.P (R10)(R6), [V7.S4]
+	WORD   $0x4fa818c0 // fmla v0.4s, v6.4s, v8.s[3]
+	WORD   $0x4fa818e1 // fmla v1.4s, v7.4s, v8.s[3]
+	WORD   $0x4fa918c2 // fmla v2.4s, v6.4s, v9.s[3]
+	WORD   $0x4fa918e3 // fmla v3.4s, v7.4s, v9.s[3]
+	WORD   $0x4faa18c4 // fmla v4.4s, v6.4s, v10.s[3]
+	WORD   $0x4faa18e5 // fmla v5.4s, v7.4s, v10.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R7, R7
@@ -16724,6 +16724,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+64(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+56(FP), R9
 	MOVD a+48(FP), R1
 	ADD  R9<<2, R1, R2
@@ -16760,8 +16762,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R15), R8
 	LSL  $2, R8, R8
-	MOVD nextLines+96(FP), R6
-	CBZ  R6, columns8Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns8Asked
 	MOVD aNext+88(FP), R9
 	ADD  R9<<2, R8, R9
 	ADD  R1, R9, R9
@@ -16769,12 +16771,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R9), PLDL1KEEP
 	ADD  $64, R9, R9
-	SUBS $1, R6, R6
+	SUBS $1, R20, R20
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R6
-	LSL  $2, R6, R6
 	MOVD R8, R5
 	MOVD b+104(FP), R8
 	MOVD 8(R15), R9
@@ -16786,62 +16786,8 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R9
 	CMP  $1, R9
-	BEQ  columns8Columns
-	CMP  $4, R6
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce5682a // ldr q10, [x1,x5]
-	WORD   $0x3ce5684b // ldr q11, [x2,x5]
-	WORD   $0x3ce5686c // ldr q12, [x3,x5]
-	WORD   $0x3ce5688d // ldr q13, [x4,x5]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	WORD   $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	WORD   $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
-	WORD   $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
-	WORD   $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
-	WORD   $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
-	WORD   $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
-	WORD   $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4faa1100 // fmla v0.4s, v8.4s, v10.s[1]
-	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	WORD   $0x4fab1102 // fmla v2.4s, v8.4s, v11.s[1]
-	WORD   $0x4fab1123 // fmla v3.4s, v9.4s, v11.s[1]
-	WORD   $0x4fac1104 // fmla v4.4s, v8.4s, v12.s[1]
-	WORD   $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
-	WORD   $0x4fad1106 // fmla v6.4s, v8.4s, v13.s[1]
-	WORD   $0x4fad1127 // fmla v7.4s, v9.4s, v13.s[1]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4f8a1900 // fmla v0.4s, v8.4s, v10.s[2]
-	WORD   $0x4f8a1921 // fmla v1.4s, v9.4s, v10.s[2]
-	WORD   $0x4f8b1902 // fmla v2.4s, v8.4s, v11.s[2]
-	WORD   $0x4f8b1923 // fmla v3.4s, v9.4s, v11.s[2]
-	WORD   $0x4f8c1904 // fmla v4.4s, v8.4s, v12.s[2]
-	WORD   $0x4f8c1925 // fmla v5.4s, v9.4s, v12.s[2]
-	WORD   $0x4f8d1906 // fmla v6.4s, v8.4s, v13.s[2]
-	WORD   $0x4f8d1927 // fmla v7.4s, v9.4s, v13.s[2]
-	VLD1.P (R10)(R7), [V8.S4]
-	VLD1.P (R11)(R7), [V9.S4]
-	WORD   $0x4faa1900 // fmla v0.4s, v8.4s, v10.s[3]
-	WORD   $0x4faa1921 // fmla v1.4s, v9.4s, v10.s[3]
-	WORD   $0x4fab1902 // fmla v2.4s, v8.4s, v11.s[3]
-	WORD   $0x4fab1923 // fmla v3.4s, v9.4s, v11.s[3]
-	WORD   $0x4fac1904 // fmla v4.4s, v8.4s, v12.s[3]
-	WORD   $0x4fac1925 // fmla v5.4s, v9.4s, v12.s[3]
-	WORD   $0x4fad1906 // fmla v6.4s, v8.4s, v13.s[3]
-	WORD   $0x4fad1927 // fmla v7.4s, v9.4s, v13.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R5, R1, R12
+	BNE  columns8Rows
+	ADD  R5, R1, R12
 
 columns8AlongColumns:
 	VLD1.P (R12)(R6), [V10.S4]
@@ -16891,6 +16837,60 @@ columns8AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R6
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce5682a // ldr q10, [x1,x5]
+	WORD   $0x3ce5684b // ldr q11, [x2,x5]
+	WORD   $0x3ce5686c // ldr q12, [x3,x5]
+	WORD   $0x3ce5688d // ldr q13, [x4,x5]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	WORD   $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	WORD   $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
+	WORD   $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	WORD   $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	WORD   $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
+	WORD   $0x4f8d1106 // fmla v6.4s, v8.4s, v13.s[0]
+	WORD   $0x4f8d1127 // fmla v7.4s, v9.4s, v13.s[0]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4faa1100 // fmla v0.4s, v8.4s, v10.s[1]
+	WORD   $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	WORD   $0x4fab1102 // fmla v2.4s, v8.4s, v11.s[1]
+	WORD   $0x4fab1123 // fmla v3.4s, v9.4s, v11.s[1]
+	WORD   $0x4fac1104 // fmla v4.4s, v8.4s, v12.s[1]
+	WORD   $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
+	WORD   $0x4fad1106 // fmla v6.4s, v8.4s, v13.s[1]
+	WORD   $0x4fad1127 // fmla v7.4s, v9.4s, v13.s[1]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4f8a1900 // fmla v0.4s, v8.4s, v10.s[2]
+	WORD   $0x4f8a1921 // fmla v1.4s, v9.4s, v10.s[2]
+	WORD   $0x4f8b1902 // fmla v2.4s, v8.4s, v11.s[2]
+	WORD   $0x4f8b1923 // fmla v3.4s, v9.4s, v11.s[2]
+	WORD   $0x4f8c1904 // fmla v4.4s, v8.4s, v12.s[2]
+	WORD   $0x4f8c1925 // fmla v5.4s, v9.4s, v12.s[2]
+	WORD   $0x4f8d1906 // fmla v6.4s, v8.4s, v13.s[2]
+	WORD   $0x4f8d1927 // fmla v7.4s, v9.4s, v13.s[2]
+	VLD1.P (R10)(R7), [V8.S4]
+	VLD1.P (R11)(R7), [V9.S4]
+	WORD   $0x4faa1900 // fmla v0.4s, v8.4s, v10.s[3]
+	WORD   $0x4faa1921 // fmla v1.4s, v9.4s, v10.s[3]
+	WORD   $0x4fab1902 // fmla v2.4s, v8.4s, v11.s[3]
+	WORD   $0x4fab1923 // fmla v3.4s, v9.4s, v11.s[3]
+	WORD   $0x4fac1904 // fmla v4.4s, v8.4s, v12.s[3]
+	WORD   $0x4fac1925 // fmla v5.4s, v9.4s, v12.s[3]
+	WORD   $0x4fad1906 // fmla v6.4s, v8.4s, v13.s[3]
+	WORD   $0x4fad1927 // fmla v7.4s, v9.4s, v13.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R8, R8
@@ -17026,6 +17026,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+64(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+56(FP), R10
 	MOVD a+48(FP), R1
 	ADD  R10<<2, R1, R2
@@ -17067,8 +17069,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R20), R9
 	LSL  $2, R9, R9
-	MOVD nextLines+96(FP), R7
-	CBZ  R7, columns8Asked
+	MOVD nextLines+96(FP), R22
+	CBZ  R22, columns8Asked
 	MOVD aNext+88(FP), R10
 	ADD  R10<<2, R9, R10
 	ADD  R1, R10, R10
@@ -17076,12 +17078,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R10), PLDL1KEEP
 	ADD  $64, R10, R10
-	SUBS $1, R7, R7
+	SUBS $1, R22, R22
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R7
-	LSL  $2, R7, R7
 	MOVD R9, R6
 	MOVD b+104(FP), R9
 	MOVD 8(R20), R10
@@ -17093,72 +17093,9 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R10
 	CMP  $1, R10
-	BEQ  columns8Columns
-	CMP  $4, R7
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce6682c // ldr q12, [x1,x6]
-	WORD   $0x3ce6684d // ldr q13, [x2,x6]
-	WORD   $0x3ce6686e // ldr q14, [x3,x6]
-	WORD   $0x3ce6688f // ldr q15, [x4,x6]
-	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	WORD   $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
-	WORD   $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
-	WORD   $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
-	WORD   $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	WORD   $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
-	WORD   $0x4f8f1146 // fmla v6.4s, v10.4s, v15.s[0]
-	WORD   $0x4f8f1167 // fmla v7.4s, v11.4s, v15.s[0]
-	WORD   $0x4f901148 // fmla v8.4s, v10.4s, v16.s[0]
-	WORD   $0x4f901169 // fmla v9.4s, v11.4s, v16.s[0]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4fac1140 // fmla v0.4s, v10.4s, v12.s[1]
-	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
-	WORD   $0x4fad1142 // fmla v2.4s, v10.4s, v13.s[1]
-	WORD   $0x4fad1163 // fmla v3.4s, v11.4s, v13.s[1]
-	WORD   $0x4fae1144 // fmla v4.4s, v10.4s, v14.s[1]
-	WORD   $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
-	WORD   $0x4faf1146 // fmla v6.4s, v10.4s, v15.s[1]
-	WORD   $0x4faf1167 // fmla v7.4s, v11.4s, v15.s[1]
-	WORD   $0x4fb01148 // fmla v8.4s, v10.4s, v16.s[1]
-	WORD   $0x4fb01169 // fmla v9.4s, v11.4s, v16.s[1]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4f8c1940 // fmla v0.4s, v10.4s, v12.s[2]
-	WORD   $0x4f8c1961 // fmla v1.4s, v11.4s, v12.s[2]
-	WORD   $0x4f8d1942 // fmla v2.4s, v10.4s, v13.s[2]
-	WORD   $0x4f8d1963 // fmla v3.4s, v11.4s, v13.s[2]
-	WORD   $0x4f8e1944 // fmla v4.4s, v10.4s, v14.s[2]
-	WORD   $0x4f8e1965 // fmla v5.4s, v11.4s, v14.s[2]
-	WORD   $0x4f8f1946 // fmla v6.4s, v10.4s, v15.s[2]
-	WORD   $0x4f8f1967 // fmla v7.4s, v11.4s, v15.s[2]
-	WORD   $0x4f901948 // fmla v8.4s, v10.4s, v16.s[2]
-	WORD   $0x4f901969 // fmla v9.4s, v11.4s, v16.s[2]
-	VLD1.P (R11)(R8), [V10.S4]
-	VLD1.P (R12)(R8), [V11.S4]
-	WORD   $0x4fac1940 // fmla v0.4s, v10.4s, v12.s[3]
-	WORD   $0x4fac1961 // fmla v1.4s, v11.4s, v12.s[3]
-	WORD   $0x4fad1942 // fmla v2.4s, v10.4s, v13.s[3]
-	WORD   $0x4fad1963 // fmla v3.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1944 // fmla v4.4s, v10.4s, v14.s[3]
-	WORD   $0x4fae1965 // fmla v5.4s, v11.4s, v14.s[3]
-	WORD   $0x4faf1946 // fmla v6.4s, v10.4s, v15.s[3]
-	WORD   $0x4faf1967 // fmla v7.4s, v11.4s, v15.s[3]
-	WORD   $0x4fb01948 // fmla v8.4s, v10.4s, v16.s[3]
-	WORD   $0x4fb01969 // fmla v9.4s, v11.4s, v16.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns8Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns8AlongColumns:
 	VLD1.P (R13)(R7), [V12.S4]
@@ -17220,6 +17157,69 @@ columns8AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R7
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce6682c // ldr q12, [x1,x6]
+	WORD   $0x3ce6684d // ldr q13, [x2,x6]
+	WORD   $0x3ce6686e // ldr q14, [x3,x6]
+	WORD   $0x3ce6688f // ldr q15, [x4,x6]
+	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	WORD   $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	WORD   $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
+	WORD   $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
+	WORD   $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD   $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
+	WORD   $0x4f8f1146 // fmla v6.4s, v10.4s, v15.s[0]
+	WORD   $0x4f8f1167 // fmla v7.4s, v11.4s, v15.s[0]
+	WORD   $0x4f901148 // fmla v8.4s, v10.4s, v16.s[0]
+	WORD   $0x4f901169 // fmla v9.4s, v11.4s, v16.s[0]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4fac1140 // fmla v0.4s, v10.4s, v12.s[1]
+	WORD   $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	WORD   $0x4fad1142 // fmla v2.4s, v10.4s, v13.s[1]
+	WORD   $0x4fad1163 // fmla v3.4s, v11.4s, v13.s[1]
+	WORD   $0x4fae1144 // fmla v4.4s, v10.4s, v14.s[1]
+	WORD   $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	WORD   $0x4faf1146 // fmla v6.4s, v10.4s, v15.s[1]
+	WORD   $0x4faf1167 // fmla v7.4s, v11.4s, v15.s[1]
+	WORD   $0x4fb01148 // fmla v8.4s, v10.4s, v16.s[1]
+	WORD   $0x4fb01169 // fmla v9.4s, v11.4s, v16.s[1]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4f8c1940 // fmla v0.4s, v10.4s, v12.s[2]
+	WORD   $0x4f8c1961 // fmla v1.4s, v11.4s, v12.s[2]
+	WORD   $0x4f8d1942 // fmla v2.4s, v10.4s, v13.s[2]
+	WORD   $0x4f8d1963 // fmla v3.4s, v11.4s, v13.s[2]
+	WORD   $0x4f8e1944 // fmla v4.4s, v10.4s, v14.s[2]
+	WORD   $0x4f8e1965 // fmla v5.4s, v11.4s, v14.s[2]
+	WORD   $0x4f8f1946 // fmla v6.4s, v10.4s, v15.s[2]
+	WORD   $0x4f8f1967 // fmla v7.4s, v11.4s, v15.s[2]
+	WORD   $0x4f901948 // fmla v8.4s, v10.4s, v16.s[2]
+	WORD   $0x4f901969 // fmla v9.4s, v11.4s, v16.s[2]
+	VLD1.P (R11)(R8), [V10.S4]
+	VLD1.P (R12)(R8), [V11.S4]
+	WORD   $0x4fac1940 // fmla v0.4s, v10.4s, v12.s[3]
+	WORD   $0x4fac1961 // fmla v1.4s, v11.4s, v12.s[3]
+	WORD   $0x4fad1942 // fmla v2.4s, v10.4s, v13.s[3]
+	WORD   $0x4fad1963 // fmla v3.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1944 // fmla v4.4s, v10.4s, v14.s[3]
+	WORD   $0x4fae1965 // fmla v5.4s, v11.4s, v14.s[3]
+	WORD   $0x4faf1946 // fmla v6.4s, v10.4s, v15.s[3]
+	WORD   $0x4faf1967 // fmla v7.4s, v11.4s, v15.s[3]
+	WORD   $0x4fb01948 // fmla v8.4s, v10.4s, v16.s[3]
+	WORD   $0x4fb01969 // fmla v9.4s, v11.4s, v16.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R9, R9
@@ -17372,6 +17372,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+64(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+56(FP), R11
 	MOVD a+48(FP), R1
 	ADD  R11<<2, R1, R2
@@ -17418,8 +17420,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R21), R10
 	LSL  $2, R10, R10
-	MOVD nextLines+96(FP), R8
-	CBZ  R8, columns8Asked
+	MOVD nextLines+96(FP), R23
+	CBZ  R23, columns8Asked
 	MOVD aNext+88(FP), R11
 	ADD  R11<<2, R10, R11
 	ADD  R1, R11, R11
@@ -17427,12 +17429,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R11), PLDL1KEEP
 	ADD  $64, R11, R11
-	SUBS $1, R8, R8
+	SUBS $1, R23, R23
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R8
-	LSL  $2, R8, R8
 	MOVD R10, R7
 	MOVD b+104(FP), R10
 	MOVD 8(R21), R11
@@ -17444,81 +17444,9 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R11
 	CMP  $1, R11
-	BEQ  columns8Columns
-	CMP  $4, R8
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce7682e // ldr q14, [x1,x7]
-	WORD   $0x3ce7684f // ldr q15, [x2,x7]
-	WORD   $0x3ce76870 // ldr q16, [x3,x7]
-	WORD   $0x3ce76891 // ldr q17, [x4,x7]
-	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
-	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
-	WORD   $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
-	WORD   $0x4f8f1182 // fmla v2.4s, v12.4s, v15.s[0]
-	WORD   $0x4f8f11a3 // fmla v3.4s, v13.4s, v15.s[0]
-	WORD   $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
-	WORD   $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
-	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
-	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	WORD   $0x4f921188 // fmla v8.4s, v12.4s, v18.s[0]
-	WORD   $0x4f9211a9 // fmla v9.4s, v13.4s, v18.s[0]
-	WORD   $0x4f93118a // fmla v10.4s, v12.4s, v19.s[0]
-	WORD   $0x4f9311ab // fmla v11.4s, v13.4s, v19.s[0]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4fae1180 // fmla v0.4s, v12.4s, v14.s[1]
-	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
-	WORD   $0x4faf1182 // fmla v2.4s, v12.4s, v15.s[1]
-	WORD   $0x4faf11a3 // fmla v3.4s, v13.4s, v15.s[1]
-	WORD   $0x4fb01184 // fmla v4.4s, v12.4s, v16.s[1]
-	WORD   $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
-	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
-	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
-	WORD   $0x4fb21188 // fmla v8.4s, v12.4s, v18.s[1]
-	WORD   $0x4fb211a9 // fmla v9.4s, v13.4s, v18.s[1]
-	WORD   $0x4fb3118a // fmla v10.4s, v12.4s, v19.s[1]
-	WORD   $0x4fb311ab // fmla v11.4s, v13.4s, v19.s[1]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4f8e1980 // fmla v0.4s, v12.4s, v14.s[2]
-	WORD   $0x4f8e19a1 // fmla v1.4s, v13.4s, v14.s[2]
-	WORD   $0x4f8f1982 // fmla v2.4s, v12.4s, v15.s[2]
-	WORD   $0x4f8f19a3 // fmla v3.4s, v13.4s, v15.s[2]
-	WORD   $0x4f901984 // fmla v4.4s, v12.4s, v16.s[2]
-	WORD   $0x4f9019a5 // fmla v5.4s, v13.4s, v16.s[2]
-	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
-	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
-	WORD   $0x4f921988 // fmla v8.4s, v12.4s, v18.s[2]
-	WORD   $0x4f9219a9 // fmla v9.4s, v13.4s, v18.s[2]
-	WORD   $0x4f93198a // fmla v10.4s, v12.4s, v19.s[2]
-	WORD   $0x4f9319ab // fmla v11.4s, v13.4s, v19.s[2]
-	VLD1.P (R12)(R9), [V12.S4]
-	VLD1.P (R13)(R9), [V13.S4]
-	WORD   $0x4fae1980 // fmla v0.4s, v12.4s, v14.s[3]
-	WORD   $0x4fae19a1 // fmla v1.4s, v13.4s, v14.s[3]
-	WORD   $0x4faf1982 // fmla v2.4s, v12.4s, v15.s[3]
-	WORD   $0x4faf19a3 // fmla v3.4s, v13.4s, v15.s[3]
-	WORD   $0x4fb01984 // fmla v4.4s, v12.4s, v16.s[3]
-	WORD   $0x4fb019a5 // fmla v5.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
-	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
-	WORD   $0x4fb21988 // fmla v8.4s, v12.4s, v18.s[3]
-	WORD   $0x4fb219a9 // fmla v9.4s, v13.4s, v18.s[3]
-	WORD   $0x4fb3198a // fmla v10.4s, v12.4s, v19.s[3]
-	WORD   $0x4fb319ab // fmla v11.4s, v13.4s, v19.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns8Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns8AlongColumns:
 	VLD1.P (R14)(R8), [V14.S4]
@@ -17588,6 +17516,78 @@ columns8AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R8
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce7682e // ldr q14, [x1,x7]
+	WORD   $0x3ce7684f // ldr q15, [x2,x7]
+	WORD   $0x3ce76870 // ldr q16, [x3,x7]
+	WORD   $0x3ce76891 // ldr q17, [x4,x7]
+	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
+	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
+	WORD   $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
+	WORD   $0x4f8f1182 // fmla v2.4s, v12.4s, v15.s[0]
+	WORD   $0x4f8f11a3 // fmla v3.4s, v13.4s, v15.s[0]
+	WORD   $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	WORD   $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
+	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	WORD   $0x4f921188 // fmla v8.4s, v12.4s, v18.s[0]
+	WORD   $0x4f9211a9 // fmla v9.4s, v13.4s, v18.s[0]
+	WORD   $0x4f93118a // fmla v10.4s, v12.4s, v19.s[0]
+	WORD   $0x4f9311ab // fmla v11.4s, v13.4s, v19.s[0]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4fae1180 // fmla v0.4s, v12.4s, v14.s[1]
+	WORD   $0x4fae11a1 // fmla v1.4s, v13.4s, v14.s[1]
+	WORD   $0x4faf1182 // fmla v2.4s, v12.4s, v15.s[1]
+	WORD   $0x4faf11a3 // fmla v3.4s, v13.4s, v15.s[1]
+	WORD   $0x4fb01184 // fmla v4.4s, v12.4s, v16.s[1]
+	WORD   $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
+	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
+	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
+	WORD   $0x4fb21188 // fmla v8.4s, v12.4s, v18.s[1]
+	WORD   $0x4fb211a9 // fmla v9.4s, v13.4s, v18.s[1]
+	WORD   $0x4fb3118a // fmla v10.4s, v12.4s, v19.s[1]
+	WORD   $0x4fb311ab // fmla v11.4s, v13.4s, v19.s[1]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4f8e1980 // fmla v0.4s, v12.4s, v14.s[2]
+	WORD   $0x4f8e19a1 // fmla v1.4s, v13.4s, v14.s[2]
+	WORD   $0x4f8f1982 // fmla v2.4s, v12.4s, v15.s[2]
+	WORD   $0x4f8f19a3 // fmla v3.4s, v13.4s, v15.s[2]
+	WORD   $0x4f901984 // fmla v4.4s, v12.4s, v16.s[2]
+	WORD   $0x4f9019a5 // fmla v5.4s, v13.4s, v16.s[2]
+	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
+	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
+	WORD   $0x4f921988 // fmla v8.4s, v12.4s, v18.s[2]
+	WORD   $0x4f9219a9 // fmla v9.4s, v13.4s, v18.s[2]
+	WORD   $0x4f93198a // fmla v10.4s, v12.4s, v19.s[2]
+	WORD   $0x4f9319ab // fmla v11.4s, v13.4s, v19.s[2]
+	VLD1.P (R12)(R9), [V12.S4]
+	VLD1.P (R13)(R9), [V13.S4]
+	WORD   $0x4fae1980 // fmla v0.4s, v12.4s, v14.s[3]
+	WORD   $0x4fae19a1 // fmla v1.4s, v13.4s, v14.s[3]
+	WORD   $0x4faf1982 // fmla v2.4s, v12.4s, v15.s[3]
+	WORD   $0x4faf19a3 // fmla v3.4s, v13.4s, v15.s[3]
+	WORD   $0x4fb01984 // fmla v4.4s, v12.4s, v16.s[3]
+	WORD   $0x4fb019a5 // fmla v5.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
+	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
+	WORD   $0x4fb21988 // fmla v8.4s, v12.4s, v18.s[3]
+	WORD   $0x4fb219a9 // fmla v9.4s, v13.4s, v18.s[3]
+	WORD   $0x4fb3198a // fmla v10.4s, v12.4s, v19.s[3]
+	WORD   $0x4fb319ab // fmla v11.4s, v13.4s, v19.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R10, R10
@@ -17757,6 +17757,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+64(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+56(FP), R12
 	MOVD a+48(FP), R1
 	ADD  R12<<2, R1, R2
@@ -17808,8 +17810,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R22), R11
 	LSL  $2, R11, R11
-	MOVD nextLines+96(FP), R9
-	CBZ  R9, columns8Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns8Asked
 	MOVD aNext+88(FP), R12
 	ADD  R12<<2, R11, R12
 	ADD  R1, R12, R12
@@ -17817,12 +17819,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R12), PLDL1KEEP
 	ADD  $64, R12, R12
-	SUBS $1, R9, R9
+	SUBS $1, R24, R24
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R9
-	LSL  $2, R9, R9
 	MOVD R11, R8
 	MOVD b+104(FP), R11
 	MOVD 8(R22), R12
@@ -17834,90 +17834,9 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R12
 	CMP  $1, R12
-	BEQ  columns8Columns
-	CMP  $4, R9
-	BNE  columns8Fewer
-
-columns8AlongRows:
-	WORD   $0x3ce86830 // ldr q16, [x1,x8]
-	WORD   $0x3ce86851 // ldr q17, [x2,x8]
-	WORD   $0x3ce86872 // ldr q18, [x3,x8]
-	WORD   $0x3ce86893 // ldr q19, [x4,x8]
-	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
-	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
-	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	WORD   $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
-	WORD   $0x4f9111c2 // fmla v2.4s, v14.4s, v17.s[0]
-	WORD   $0x4f9111e3 // fmla v3.4s, v15.4s, v17.s[0]
-	WORD   $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
-	WORD   $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
-	WORD   $0x4f9311c6 // fmla v6.4s, v14.4s, v19.s[0]
-	WORD   $0x4f9311e7 // fmla v7.4s, v15.4s, v19.s[0]
-	WORD   $0x4f9411c8 // fmla v8.4s, v14.4s, v20.s[0]
-	WORD   $0x4f9411e9 // fmla v9.4s, v15.4s, v20.s[0]
-	WORD   $0x4f9511ca // fmla v10.4s, v14.4s, v21.s[0]
-	WORD   $0x4f9511eb // fmla v11.4s, v15.4s, v21.s[0]
-	WORD   $0x4f9611cc // fmla v12.4s, v14.4s, v22.s[0]
-	WORD   $0x4f9611ed // fmla v13.4s, v15.4s, v22.s[0]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4fb011c0 // fmla v0.4s, v14.4s, v16.s[1]
-	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
-	WORD   $0x4fb111c2 // fmla v2.4s, v14.4s, v17.s[1]
-	WORD   $0x4fb111e3 // fmla v3.4s, v15.4s, v17.s[1]
-	WORD   $0x4fb211c4 // fmla v4.4s, v14.4s, v18.s[1]
-	WORD   $0x4fb211e5 // fmla v5.4s, v15.4s, v18.s[1]
-	WORD   $0x4fb311c6 // fmla v6.4s, v14.4s, v19.s[1]
-	WORD   $0x4fb311e7 // fmla v7.4s, v15.4s, v19.s[1]
-	WORD   $0x4fb411c8 // fmla v8.4s, v14.4s, v20.s[1]
-	WORD   $0x4fb411e9 // fmla v9.4s, v15.4s, v20.s[1]
-	WORD   $0x4fb511ca // fmla v10.4s, v14.4s, v21.s[1]
-	WORD   $0x4fb511eb // fmla v11.4s, v15.4s, v21.s[1]
-	WORD   $0x4fb611cc // fmla v12.4s, v14.4s, v22.s[1]
-	WORD   $0x4fb611ed // fmla v13.4s, v15.4s, v22.s[1]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4f9019c0 // fmla v0.4s, v14.4s, v16.s[2]
-	WORD   $0x4f9019e1 // fmla v1.4s, v15.4s, v16.s[2]
-	WORD   $0x4f9119c2 // fmla v2.4s, v14.4s, v17.s[2]
-	WORD   $0x4f9119e3 // fmla v3.4s, v15.4s, v17.s[2]
-	WORD   $0x4f9219c4 // fmla v4.4s, v14.4s, v18.s[2]
-	WORD   $0x4f9219e5 // fmla v5.4s, v15.4s, v18.s[2]
-	WORD   $0x4f9319c6 // fmla v6.4s, v14.4s, v19.s[2]
-	WORD   $0x4f9319e7 // fmla v7.4s, v15.4s, v19.s[2]
-	WORD   $0x4f9419c8 // fmla v8.4s, v14.4s, v20.s[2]
-	WORD   $0x4f9419e9 // fmla v9.4s, v15.4s, v20.s[2]
-	WORD   $0x4f9519ca // fmla v10.4s, v14.4s, v21.s[2]
-	WORD   $0x4f9519eb // fmla v11.4s, v15.4s, v21.s[2]
-	WORD   $0x4f9619cc // fmla v12.4s, v14.4s, v22.s[2]
-	WORD   $0x4f9619ed // fmla v13.4s, v15.4s, v22.s[2]
-	VLD1.P (R13)(R10), [V14.S4]
-	VLD1.P (R14)(R10), [V15.S4]
-	WORD   $0x4fb019c0 // fmla v0.4s, v14.4s, v16.s[3]
-	WORD   $0x4fb019e1 // fmla v1.4s, v15.4s, v16.s[3]
-	WORD   $0x4fb119c2 // fmla v2.4s, v14.4s, v17.s[3]
-	WORD   $0x4fb119e3 // fmla v3.4s, v15.4s, v17.s[3]
-	WORD   $0x4fb219c4 // fmla v4.4s, v14.4s, v18.s[3]
-	WORD   $0x4fb219e5 // fmla v5.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb319c6 // fmla v6.4s, v14.4s, v19.s[3]
-	WORD   $0x4fb319e7 // fmla v7.4s, v15.4s, v19.s[3]
-	WORD   $0x4fb419c8 // fmla v8.4s, v14.4s, v20.s[3]
-	WORD   $0x4fb419e9 // fmla v9.4s, v15.4s, v20.s[3]
-	WORD   $0x4fb519ca // fmla v10.4s, v14.4s, v21.s[3]
-	WORD   $0x4fb519eb // fmla v11.4s, v15.4s, v21.s[3]
-	WORD   $0x4fb619cc // fmla v12.4s, v14.4s, v22.s[3]
-	WORD   $0x4fb619ed // fmla v13.4s, v15.4s, v22.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns8Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns8AlongColumns:
 	VLD1.P (R15)(R9), [V16.S4]
@@ -17995,6 +17914,87 @@ columns8AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R9
+	BNE columns8Fewer
+
+columns8AlongRows:
+	WORD   $0x3ce86830 // ldr q16, [x1,x8]
+	WORD   $0x3ce86851 // ldr q17, [x2,x8]
+	WORD   $0x3ce86872 // ldr q18, [x3,x8]
+	WORD   $0x3ce86893 // ldr q19, [x4,x8]
+	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
+	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
+	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	WORD   $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	WORD   $0x4f9111c2 // fmla v2.4s, v14.4s, v17.s[0]
+	WORD   $0x4f9111e3 // fmla v3.4s, v15.4s, v17.s[0]
+	WORD   $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
+	WORD   $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
+	WORD   $0x4f9311c6 // fmla v6.4s, v14.4s, v19.s[0]
+	WORD   $0x4f9311e7 // fmla v7.4s, v15.4s, v19.s[0]
+	WORD   $0x4f9411c8 // fmla v8.4s, v14.4s, v20.s[0]
+	WORD   $0x4f9411e9 // fmla v9.4s, v15.4s, v20.s[0]
+	WORD   $0x4f9511ca // fmla v10.4s, v14.4s, v21.s[0]
+	WORD   $0x4f9511eb // fmla v11.4s, v15.4s, v21.s[0]
+	WORD   $0x4f9611cc // fmla v12.4s, v14.4s, v22.s[0]
+	WORD   $0x4f9611ed // fmla v13.4s, v15.4s, v22.s[0]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4fb011c0 // fmla v0.4s, v14.4s, v16.s[1]
+	WORD   $0x4fb011e1 // fmla v1.4s, v15.4s, v16.s[1]
+	WORD   $0x4fb111c2 // fmla v2.4s, v14.4s, v17.s[1]
+	WORD   $0x4fb111e3 // fmla v3.4s, v15.4s, v17.s[1]
+	WORD   $0x4fb211c4 // fmla v4.4s, v14.4s, v18.s[1]
+	WORD   $0x4fb211e5 // fmla v5.4s, v15.4s, v18.s[1]
+	WORD   $0x4fb311c6 // fmla v6.4s, v14.4s, v19.s[1]
+	WORD   $0x4fb311e7 // fmla v7.4s, v15.4s, v19.s[1]
+	WORD   $0x4fb411c8 // fmla v8.4s, v14.4s, v20.s[1]
+	WORD   $0x4fb411e9 // fmla v9.4s, v15.4s, v20.s[1]
+	WORD   $0x4fb511ca // fmla v10.4s, v14.4s, v21.s[1]
+	WORD   $0x4fb511eb // fmla v11.4s, v15.4s, v21.s[1]
+	WORD   $0x4fb611cc // fmla v12.4s, v14.4s, v22.s[1]
+	WORD   $0x4fb611ed // fmla v13.4s, v15.4s, v22.s[1]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4f9019c0 // fmla v0.4s, v14.4s, v16.s[2]
+	WORD   $0x4f9019e1 // fmla v1.4s, v15.4s, v16.s[2]
+	WORD   $0x4f9119c2 // fmla v2.4s, v14.4s, v17.s[2]
+	WORD   $0x4f9119e3 // fmla v3.4s, v15.4s, v17.s[2]
+	WORD   $0x4f9219c4 // fmla v4.4s, v14.4s, v18.s[2]
+	WORD   $0x4f9219e5 // fmla v5.4s, v15.4s, v18.s[2]
+	WORD   $0x4f9319c6 // fmla v6.4s, v14.4s, v19.s[2]
+	WORD   $0x4f9319e7 // fmla v7.4s, v15.4s, v19.s[2]
+	WORD   $0x4f9419c8 // fmla v8.4s, v14.4s, v20.s[2]
+	WORD   $0x4f9419e9 // fmla v9.4s, v15.4s, v20.s[2]
+	WORD   $0x4f9519ca // fmla v10.4s, v14.4s, v21.s[2]
+	WORD   $0x4f9519eb // fmla v11.4s, v15.4s, v21.s[2]
+	WORD   $0x4f9619cc // fmla v12.4s, v14.4s, v22.s[2]
+	WORD   $0x4f9619ed // fmla v13.4s, v15.4s, v22.s[2]
+	VLD1.P (R13)(R10), [V14.S4]
+	VLD1.P (R14)(R10), [V15.S4]
+	WORD   $0x4fb019c0 // fmla v0.4s, v14.4s, v16.s[3]
+	WORD   $0x4fb019e1 // fmla v1.4s, v15.4s, v16.s[3]
+	WORD   $0x4fb119c2 // fmla v2.4s, v14.4s, v17.s[3]
+	WORD   $0x4fb119e3 // fmla v3.4s, v15.4s, v17.s[3]
+	WORD   $0x4fb219c4 // fmla v4.4s, v14.4s, v18.s[3]
+	WORD   $0x4fb219e5 // fmla v5.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb319c6 // fmla v6.4s, v14.4s, v19.s[3]
+	WORD   $0x4fb319e7 // fmla v7.4s, v15.4s, v19.s[3]
+	WORD   $0x4fb419c8 // fmla v8.4s, v14.4s, v20.s[3]
+	WORD   $0x4fb419e9 // fmla v9.4s, v15.4s, v20.s[3]
+	WORD   $0x4fb519ca // fmla v10.4s, v14.4s, v21.s[3]
+	WORD   $0x4fb519eb // fmla v11.4s, v15.4s, v21.s[3]
+	WORD   $0x4fb619cc // fmla v12.4s, v14.4s, v22.s[3]
+	WORD   $0x4fb619ed // fmla v13.4s, v15.4s, v22.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns8AlongRows
 
 columns8Fewer:
 	ADDS $4, R11, R11
@@ -18181,6 +18181,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+64(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+56(FP), R13
 	MOVD a+48(FP), R1
 	ADD  R13<<2, R1, R2
@@ -18237,8 +18239,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R22), R12
 	LSL  $2, R12, R12
-	MOVD nextLines+96(FP), R10
-	CBZ  R10, columns8Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns8Asked
 	MOVD aNext+88(FP), R13
 	ADD  R13<<2, R12, R13
 	ADD  R1, R13, R13
@@ -18246,12 +18248,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R13), PLDL1KEEP
 	ADD  $64, R13, R13
-	SUBS $1, R10, R10
+	SUBS $1, R24, R24
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R10
-	LSL  $2, R10, R10
 	MOVD R12, R9
 	MOVD b+104(FP), R12
 	MOVD 8(R22), R13
@@ -18263,9 +18263,94 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R13
 	CMP  $1, R13
-	BEQ  columns8Columns
-	CMP  $4, R10
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R19
+
+columns8AlongColumns:
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	VLD1.P (R19)(R10), [V18.S4, V19.S4]
+	VLD1.P (R14)(R11), [V16.S4]
+	VLD1.P (R15)(R11), [V17.S4]
+	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
+	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
+	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
+	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
+	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
+	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
+	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R10
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96832 // ldr q18, [x1,x9]
@@ -18351,91 +18436,6 @@ columns8AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R19
-
-columns8AlongColumns:
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	VLD1.P (R19)(R10), [V18.S4, V19.S4]
-	VLD1.P (R14)(R11), [V16.S4]
-	VLD1.P (R15)(R11), [V17.S4]
-	WORD   $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD   $0x4fb21202 // fmla v2.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21223 // fmla v3.4s, v17.4s, v18.s[1]
-	WORD   $0x4f921a04 // fmla v4.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a25 // fmla v5.4s, v17.4s, v18.s[2]
-	WORD   $0x4fb21a06 // fmla v6.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a27 // fmla v7.4s, v17.4s, v18.s[3]
-	WORD   $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	WORD   $0x4fb3120a // fmla v10.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb3122b // fmla v11.4s, v17.4s, v19.s[1]
-	WORD   $0x4f931a0c // fmla v12.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a2d // fmla v13.4s, v17.4s, v19.s[2]
-	WORD   $0x4fb31a0e // fmla v14.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a2f // fmla v15.4s, v17.4s, v19.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R12, R12
@@ -18639,6 +18639,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -18699,8 +18701,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns8Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns8Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -18708,12 +18710,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -18728,9 +18728,108 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $20, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	VLD1.P (R20)(R11), [V20.S4, V21.S4]
+	VLD1.P (R21)(R11), [V22.S4]
+	VLD1.P (R15)(R12), [V18.S4]
+	VLD1.P (R19)(R12), [V19.S4]
+	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
+	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
+	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
+	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
+	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
+	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
+	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
+	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
+	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96834 // ldr q20, [x1,x9]
@@ -18826,105 +18925,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $20, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	VLD1.P (R20)(R11), [V20.S4, V21.S4]
-	VLD1.P (R21)(R11), [V22.S4]
-	VLD1.P (R15)(R12), [V18.S4]
-	VLD1.P (R19)(R12), [V19.S4]
-	WORD   $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	WORD   $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	WORD   $0x4fb41242 // fmla v2.4s, v18.4s, v20.s[1]
-	WORD   $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	WORD   $0x4f941a44 // fmla v4.4s, v18.4s, v20.s[2]
-	WORD   $0x4f941a65 // fmla v5.4s, v19.4s, v20.s[2]
-	WORD   $0x4fb41a46 // fmla v6.4s, v18.4s, v20.s[3]
-	WORD   $0x4fb41a67 // fmla v7.4s, v19.4s, v20.s[3]
-	WORD   $0x4f951248 // fmla v8.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951269 // fmla v9.4s, v19.4s, v21.s[0]
-	WORD   $0x4fb5124a // fmla v10.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb5126b // fmla v11.4s, v19.4s, v21.s[1]
-	WORD   $0x4f951a4c // fmla v12.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a6d // fmla v13.4s, v19.4s, v21.s[2]
-	WORD   $0x4fb51a4e // fmla v14.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a6f // fmla v15.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb61a50 // fmla v16.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a71 // fmla v17.4s, v19.4s, v22.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -19144,6 +19144,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -19208,8 +19210,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns8Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns8Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -19217,12 +19219,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -19237,9 +19237,116 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $24, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	VLD1.P (R20)(R11), [V22.S4, V23.S4]
+	VLD1.P (R21)(R11), [V24.S4]
+	VLD1.P (R15)(R12), [V20.S4]
+	VLD1.P (R19)(R12), [V21.S4]
+	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
+	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
+	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
+	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
+	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
+	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
+	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
+	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
+	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
+	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
+	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
+	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
+	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96836 // ldr q22, [x1,x9]
@@ -19344,113 +19451,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $24, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	VLD1.P (R20)(R11), [V22.S4, V23.S4]
-	VLD1.P (R21)(R11), [V24.S4]
-	VLD1.P (R15)(R12), [V20.S4]
-	VLD1.P (R19)(R12), [V21.S4]
-	WORD   $0x4f961280 // fmla v0.4s, v20.4s, v22.s[0]
-	WORD   $0x4f9612a1 // fmla v1.4s, v21.4s, v22.s[0]
-	WORD   $0x4fb61282 // fmla v2.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb612a3 // fmla v3.4s, v21.4s, v22.s[1]
-	WORD   $0x4f961a84 // fmla v4.4s, v20.4s, v22.s[2]
-	WORD   $0x4f961aa5 // fmla v5.4s, v21.4s, v22.s[2]
-	WORD   $0x4fb61a86 // fmla v6.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb61aa7 // fmla v7.4s, v21.4s, v22.s[3]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f9712a9 // fmla v9.4s, v21.4s, v23.s[0]
-	WORD   $0x4fb7128a // fmla v10.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb712ab // fmla v11.4s, v21.4s, v23.s[1]
-	WORD   $0x4f971a8c // fmla v12.4s, v20.4s, v23.s[2]
-	WORD   $0x4f971aad // fmla v13.4s, v21.4s, v23.s[2]
-	WORD   $0x4fb71a8e // fmla v14.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb71aaf // fmla v15.4s, v21.4s, v23.s[3]
-	WORD   $0x4f981a90 // fmla v16.4s, v20.4s, v24.s[2]
-	WORD   $0x4f981ab1 // fmla v17.4s, v21.4s, v24.s[2]
-	WORD   $0x4fb81a92 // fmla v18.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb81ab3 // fmla v19.4s, v21.4s, v24.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -19685,6 +19685,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -19753,8 +19755,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R24), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns8Asked
+	MOVD nextLines+96(FP), R26
+	CBZ  R26, columns8Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -19762,12 +19764,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R26, R26
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -19782,9 +19782,124 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+	ADD  $28, R20, R21
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	VLD1.P (R20)(R11), [V24.S4, V25.S4]
+	VLD1.P (R21)(R11), [V26.S4]
+	VLD1.P (R15)(R12), [V22.S4]
+	VLD1.P (R19)(R12), [V23.S4]
+	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
+	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
+	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
+	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
+	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
+	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
+	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
+	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
+	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
+	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce96838 // ldr q24, [x1,x9]
@@ -19908,121 +20023,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-	ADD $28, R20, R21
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	VLD1.P (R20)(R11), [V24.S4, V25.S4]
-	VLD1.P (R21)(R11), [V26.S4]
-	VLD1.P (R15)(R12), [V22.S4]
-	VLD1.P (R19)(R12), [V23.S4]
-	WORD   $0x4f9812c0 // fmla v0.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e1 // fmla v1.4s, v23.4s, v24.s[0]
-	WORD   $0x4fb812c2 // fmla v2.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e3 // fmla v3.4s, v23.4s, v24.s[1]
-	WORD   $0x4f981ac4 // fmla v4.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae5 // fmla v5.4s, v23.4s, v24.s[2]
-	WORD   $0x4fb81ac6 // fmla v6.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae7 // fmla v7.4s, v23.4s, v24.s[3]
-	WORD   $0x4f9912c8 // fmla v8.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e9 // fmla v9.4s, v23.4s, v25.s[0]
-	WORD   $0x4fb912ca // fmla v10.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912eb // fmla v11.4s, v23.4s, v25.s[1]
-	WORD   $0x4f991acc // fmla v12.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991aed // fmla v13.4s, v23.4s, v25.s[2]
-	WORD   $0x4fb91ace // fmla v14.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91aef // fmla v15.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba12d0 // fmla v16.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12f1 // fmla v17.4s, v23.4s, v26.s[1]
-	WORD   $0x4f9a1ad2 // fmla v18.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1af3 // fmla v19.4s, v23.4s, v26.s[2]
-	WORD   $0x4fba1ad4 // fmla v20.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1af5 // fmla v21.4s, v23.4s, v26.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -20272,6 +20272,8 @@ upTo8:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R12
 	LSL  $2, R12, R12
+	MOVD aCol+64(FP), R11
+	LSL  $2, R11, R11
 	MOVD aRow+56(FP), R14
 	MOVD a+48(FP), R1
 	ADD  R14<<2, R1, R2
@@ -20344,8 +20346,8 @@ columns8Tile:
 columns8Tap:
 	MOVD (R23), R13
 	LSL  $2, R13, R13
-	MOVD nextLines+96(FP), R11
-	CBZ  R11, columns8Asked
+	MOVD nextLines+96(FP), R25
+	CBZ  R25, columns8Asked
 	MOVD aNext+88(FP), R14
 	ADD  R14<<2, R13, R14
 	ADD  R1, R14, R14
@@ -20353,12 +20355,10 @@ columns8Tap:
 columns8Ask:
 	PRFM (R14), PLDL1KEEP
 	ADD  $64, R14, R14
-	SUBS $1, R11, R11
+	SUBS $1, R25, R25
 	BNE  columns8Ask
 
 columns8Asked:
-	MOVD aCol+64(FP), R11
-	LSL  $2, R11, R11
 	MOVD R13, R9
 	MOVD aRow+56(FP), R14
 	LSL  $3, R14, R14
@@ -20373,9 +20373,127 @@ columns8Asked:
 	BLT  columns8Fewer
 	MOVD aRow+56(FP), R14
 	CMP  $1, R14
-	BEQ  columns8Columns
-	CMP  $4, R11
-	BNE  columns8Fewer
+	BNE  columns8Rows
+	ADD  R9, R1, R20
+
+columns8AlongColumns:
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
+	VLD1.P (R15)(R12), [V24.S4]
+	VLD1.P (R19)(R12), [V25.S4]
+	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
+	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
+	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
+	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
+	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
+	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
+	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
+	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
+	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
+	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
+	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
+	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
+	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
+	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
+	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
+	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns8AlongColumns
+	B      columns8Fewer
+
+columns8Rows:
+	CMP $4, R11
+	BNE columns8Fewer
 
 columns8AlongRows:
 	WORD   $0x3ce9683a // ldr q26, [x1,x9]
@@ -20508,124 +20626,6 @@ columns8AlongRows:
 	ADD    $16, R10, R10
 	SUBS   $4, R13, R13
 	BGE    columns8AlongRows
-	B      columns8Fewer
-
-columns8Columns:
-	ADD R9, R1, R20
-
-columns8AlongColumns:
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	VLD1.P (R20)(R11), [V26.S4, V27.S4, V28.S4]
-	VLD1.P (R15)(R12), [V24.S4]
-	VLD1.P (R19)(R12), [V25.S4]
-	WORD   $0x4f9a1300 // fmla v0.4s, v24.4s, v26.s[0]
-	WORD   $0x4f9a1321 // fmla v1.4s, v25.4s, v26.s[0]
-	WORD   $0x4fba1302 // fmla v2.4s, v24.4s, v26.s[1]
-	WORD   $0x4fba1323 // fmla v3.4s, v25.4s, v26.s[1]
-	WORD   $0x4f9a1b04 // fmla v4.4s, v24.4s, v26.s[2]
-	WORD   $0x4f9a1b25 // fmla v5.4s, v25.4s, v26.s[2]
-	WORD   $0x4fba1b06 // fmla v6.4s, v24.4s, v26.s[3]
-	WORD   $0x4fba1b27 // fmla v7.4s, v25.4s, v26.s[3]
-	WORD   $0x4f9b1308 // fmla v8.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1329 // fmla v9.4s, v25.4s, v27.s[0]
-	WORD   $0x4fbb130a // fmla v10.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb132b // fmla v11.4s, v25.4s, v27.s[1]
-	WORD   $0x4f9b1b0c // fmla v12.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b2d // fmla v13.4s, v25.4s, v27.s[2]
-	WORD   $0x4fbb1b0e // fmla v14.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2f // fmla v15.4s, v25.4s, v27.s[3]
-	WORD   $0x4f9c1310 // fmla v16.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c1331 // fmla v17.4s, v25.4s, v28.s[0]
-	WORD   $0x4fbc1312 // fmla v18.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1333 // fmla v19.4s, v25.4s, v28.s[1]
-	WORD   $0x4f9c1b14 // fmla v20.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b35 // fmla v21.4s, v25.4s, v28.s[2]
-	WORD   $0x4fbc1b16 // fmla v22.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b37 // fmla v23.4s, v25.4s, v28.s[3]
-	ADD    R11<<2, R9, R9
-	ADD    R11<<2, R10, R10
-	SUBS   $4, R13, R13
-	BGE    columns8AlongColumns
 
 columns8Fewer:
 	ADDS $4, R13, R13
@@ -20890,6 +20890,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R4
 	LSL  $2, R4, R4
+	MOVD aCol+64(FP), R3
+	LSL  $2, R3, R3
 	MOVD aRow+56(FP), R6
 	MOVD a+48(FP), R1
 
@@ -20912,8 +20914,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R12), R5
 	LSL  $2, R5, R5
-	MOVD nextLines+96(FP), R3
-	CBZ  R3, columns12Asked
+	MOVD nextLines+96(FP), R14
+	CBZ  R14, columns12Asked
 	MOVD aNext+88(FP), R6
 	ADD  R6<<2, R5, R6
 	ADD  R1, R6, R6
@@ -20921,12 +20923,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R6), PLDL1KEEP
 	ADD  $64, R6, R6
-	SUBS $1, R3, R3
+	SUBS $1, R14, R14
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R3
-	LSL  $2, R3, R3
 	MOVD R5, R2
 	MOVD b+104(FP), R5
 	MOVD 8(R12), R6
@@ -21053,6 +21053,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R5
 	LSL  $2, R5, R5
+	MOVD aCol+64(FP), R4
+	LSL  $2, R4, R4
 	MOVD aRow+56(FP), R7
 	MOVD a+48(FP), R1
 	ADD  R7<<2, R1, R2
@@ -21081,8 +21083,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R13), R6
 	LSL  $2, R6, R6
-	MOVD nextLines+96(FP), R4
-	CBZ  R4, columns12Asked
+	MOVD nextLines+96(FP), R15
+	CBZ  R15, columns12Asked
 	MOVD aNext+88(FP), R7
 	ADD  R7<<2, R6, R7
 	ADD  R1, R7, R7
@@ -21090,12 +21092,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R7), PLDL1KEEP
 	ADD  $64, R7, R7
-	SUBS $1, R4, R4
+	SUBS $1, R15, R15
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R4
-	LSL  $2, R4, R4
 	MOVD R6, R3
 	MOVD b+104(FP), R6
 	MOVD 8(R13), R7
@@ -21107,52 +21107,8 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R7
 	CMP  $1, R7
-	BEQ  columns12Columns
-	CMP  $4, R4
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce36829 // ldr q9, [x1,x3]
-	WORD   $0x3ce3684a // ldr q10, [x2,x3]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	WORD   $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
-	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	WORD   $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	WORD   $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4fa910c0 // fmla v0.4s, v6.4s, v9.s[1]
-	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
-	WORD   $0x4fa91102 // fmla v2.4s, v8.4s, v9.s[1]
-	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
-	WORD   $0x4faa10e4 // fmla v4.4s, v7.4s, v10.s[1]
-	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4f8918c0 // fmla v0.4s, v6.4s, v9.s[2]
-	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
-	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
-	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
-	WORD   $0x4f8a18e4 // fmla v4.4s, v7.4s, v10.s[2]
-	WORD   $0x4f8a1905 // fmla v5.4s, v8.4s, v10.s[2]
-	VLD1.P (R8)(R5), [V6.S4, V7.S4]
-	VLD1.P (R9)(R5), [V8.S4]
-	WORD   $0x4fa918c0 // fmla v0.4s, v6.4s, v9.s[3]
-	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
-	WORD   $0x4fa91902 // fmla v2.4s, v8.4s, v9.s[3]
-	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
-	WORD   $0x4faa18e4 // fmla v4.4s, v7.4s, v10.s[3]
-	WORD   $0x4faa1905 // fmla v5.4s, v8.4s, v10.s[3]
-	ADD    $16, R3, R3
-	SUBS   $4, R6, R6
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R3, R1, R10
+	BNE  columns12Rows
+	ADD  R3, R1, R10
 
 columns12AlongColumns:
 	VLD1.P (R10)(R4), [V9.S2]
@@ -21194,6 +21150,50 @@ columns12AlongColumns:
 	ADD    R4<<2, R3, R3
 	SUBS   $4, R6, R6
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R4
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce36829 // ldr q9, [x1,x3]
+	WORD   $0x3ce3684a // ldr q10, [x2,x3]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	WORD   $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD   $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
+	WORD   $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD   $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	WORD   $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4fa910c0 // fmla v0.4s, v6.4s, v9.s[1]
+	WORD   $0x4fa910e1 // fmla v1.4s, v7.4s, v9.s[1]
+	WORD   $0x4fa91102 // fmla v2.4s, v8.4s, v9.s[1]
+	WORD   $0x4faa10c3 // fmla v3.4s, v6.4s, v10.s[1]
+	WORD   $0x4faa10e4 // fmla v4.4s, v7.4s, v10.s[1]
+	WORD   $0x4faa1105 // fmla v5.4s, v8.4s, v10.s[1]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4f8918c0 // fmla v0.4s, v6.4s, v9.s[2]
+	WORD   $0x4f8918e1 // fmla v1.4s, v7.4s, v9.s[2]
+	WORD   $0x4f891902 // fmla v2.4s, v8.4s, v9.s[2]
+	WORD   $0x4f8a18c3 // fmla v3.4s, v6.4s, v10.s[2]
+	WORD   $0x4f8a18e4 // fmla v4.4s, v7.4s, v10.s[2]
+	WORD   $0x4f8a1905 // fmla v5.4s, v8.4s, v10.s[2]
+	VLD1.P (R8)(R5), [V6.S4, V7.S4]
+	VLD1.P (R9)(R5), [V8.S4]
+	WORD   $0x4fa918c0 // fmla v0.4s, v6.4s, v9.s[3]
+	WORD   $0x4fa918e1 // fmla v1.4s, v7.4s, v9.s[3]
+	WORD   $0x4fa91902 // fmla v2.4s, v8.4s, v9.s[3]
+	WORD   $0x4faa18c3 // fmla v3.4s, v6.4s, v10.s[3]
+	WORD   $0x4faa18e4 // fmla v4.4s, v7.4s, v10.s[3]
+	WORD   $0x4faa1905 // fmla v5.4s, v8.4s, v10.s[3]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R6, R6
@@ -21305,6 +21305,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R6
 	LSL  $2, R6, R6
+	MOVD aCol+64(FP), R5
+	LSL  $2, R5, R5
 	MOVD aRow+56(FP), R8
 	MOVD a+48(FP), R1
 	ADD  R8<<2, R1, R2
@@ -21339,8 +21341,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R15), R7
 	LSL  $2, R7, R7
-	MOVD nextLines+96(FP), R5
-	CBZ  R5, columns12Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns12Asked
 	MOVD aNext+88(FP), R8
 	ADD  R8<<2, R7, R8
 	ADD  R1, R8, R8
@@ -21348,12 +21350,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R8), PLDL1KEEP
 	ADD  $64, R8, R8
-	SUBS $1, R5, R5
+	SUBS $1, R20, R20
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R5
-	LSL  $2, R5, R5
 	MOVD R7, R4
 	MOVD b+104(FP), R7
 	MOVD 8(R15), R8
@@ -21365,66 +21365,9 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R8
 	CMP  $1, R8
-	BEQ  columns12Columns
-	CMP  $4, R5
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce4682c // ldr q12, [x1,x4]
-	WORD   $0x3ce4684d // ldr q13, [x2,x4]
-	WORD   $0x3ce4686e // ldr q14, [x3,x4]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	WORD   $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
-	WORD   $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	WORD   $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
-	WORD   $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	WORD   $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
-	WORD   $0x4f8e1126 // fmla v6.4s, v9.4s, v14.s[0]
-	WORD   $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
-	WORD   $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4fac1120 // fmla v0.4s, v9.4s, v12.s[1]
-	WORD   $0x4fac1141 // fmla v1.4s, v10.4s, v12.s[1]
-	WORD   $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
-	WORD   $0x4fad1123 // fmla v3.4s, v9.4s, v13.s[1]
-	WORD   $0x4fad1144 // fmla v4.4s, v10.4s, v13.s[1]
-	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
-	WORD   $0x4fae1126 // fmla v6.4s, v9.4s, v14.s[1]
-	WORD   $0x4fae1147 // fmla v7.4s, v10.4s, v14.s[1]
-	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4f8c1920 // fmla v0.4s, v9.4s, v12.s[2]
-	WORD   $0x4f8c1941 // fmla v1.4s, v10.4s, v12.s[2]
-	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
-	WORD   $0x4f8d1923 // fmla v3.4s, v9.4s, v13.s[2]
-	WORD   $0x4f8d1944 // fmla v4.4s, v10.4s, v13.s[2]
-	WORD   $0x4f8d1965 // fmla v5.4s, v11.4s, v13.s[2]
-	WORD   $0x4f8e1926 // fmla v6.4s, v9.4s, v14.s[2]
-	WORD   $0x4f8e1947 // fmla v7.4s, v10.4s, v14.s[2]
-	WORD   $0x4f8e1968 // fmla v8.4s, v11.4s, v14.s[2]
-	VLD1.P (R9)(R6), [V9.S4, V10.S4]
-	VLD1.P (R10)(R6), [V11.S4]
-	WORD   $0x4fac1920 // fmla v0.4s, v9.4s, v12.s[3]
-	WORD   $0x4fac1941 // fmla v1.4s, v10.4s, v12.s[3]
-	WORD   $0x4fac1962 // fmla v2.4s, v11.4s, v12.s[3]
-	WORD   $0x4fad1923 // fmla v3.4s, v9.4s, v13.s[3]
-	WORD   $0x4fad1944 // fmla v4.4s, v10.4s, v13.s[3]
-	WORD   $0x4fad1965 // fmla v5.4s, v11.4s, v13.s[3]
-	WORD   $0x4fae1926 // fmla v6.4s, v9.4s, v14.s[3]
-	WORD   $0x4fae1947 // fmla v7.4s, v10.4s, v14.s[3]
-	WORD   $0x4fae1968 // fmla v8.4s, v11.4s, v14.s[3]
-	ADD    $16, R4, R4
-	SUBS   $4, R7, R7
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R4, R1, R11
-	ADD $4, R11, R12
+	BNE  columns12Rows
+	ADD  R4, R1, R11
+	ADD  $4, R11, R12
 
 columns12AlongColumns:
 	VLD1.P (R11)(R5), [V12.S2]
@@ -21482,6 +21425,63 @@ columns12AlongColumns:
 	ADD    R5<<2, R4, R4
 	SUBS   $4, R7, R7
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R5
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	WORD   $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	WORD   $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	WORD   $0x4f8d1123 // fmla v3.4s, v9.4s, v13.s[0]
+	WORD   $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
+	WORD   $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
+	WORD   $0x4f8e1126 // fmla v6.4s, v9.4s, v14.s[0]
+	WORD   $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
+	WORD   $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4fac1120 // fmla v0.4s, v9.4s, v12.s[1]
+	WORD   $0x4fac1141 // fmla v1.4s, v10.4s, v12.s[1]
+	WORD   $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	WORD   $0x4fad1123 // fmla v3.4s, v9.4s, v13.s[1]
+	WORD   $0x4fad1144 // fmla v4.4s, v10.4s, v13.s[1]
+	WORD   $0x4fad1165 // fmla v5.4s, v11.4s, v13.s[1]
+	WORD   $0x4fae1126 // fmla v6.4s, v9.4s, v14.s[1]
+	WORD   $0x4fae1147 // fmla v7.4s, v10.4s, v14.s[1]
+	WORD   $0x4fae1168 // fmla v8.4s, v11.4s, v14.s[1]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4f8c1920 // fmla v0.4s, v9.4s, v12.s[2]
+	WORD   $0x4f8c1941 // fmla v1.4s, v10.4s, v12.s[2]
+	WORD   $0x4f8c1962 // fmla v2.4s, v11.4s, v12.s[2]
+	WORD   $0x4f8d1923 // fmla v3.4s, v9.4s, v13.s[2]
+	WORD   $0x4f8d1944 // fmla v4.4s, v10.4s, v13.s[2]
+	WORD   $0x4f8d1965 // fmla v5.4s, v11.4s, v13.s[2]
+	WORD   $0x4f8e1926 // fmla v6.4s, v9.4s, v14.s[2]
+	WORD   $0x4f8e1947 // fmla v7.4s, v10.4s, v14.s[2]
+	WORD   $0x4f8e1968 // fmla v8.4s, v11.4s, v14.s[2]
+	VLD1.P (R9)(R6), [V9.S4, V10.S4]
+	VLD1.P (R10)(R6), [V11.S4]
+	WORD   $0x4fac1920 // fmla v0.4s, v9.4s, v12.s[3]
+	WORD   $0x4fac1941 // fmla v1.4s, v10.4s, v12.s[3]
+	WORD   $0x4fac1962 // fmla v2.4s, v11.4s, v12.s[3]
+	WORD   $0x4fad1923 // fmla v3.4s, v9.4s, v13.s[3]
+	WORD   $0x4fad1944 // fmla v4.4s, v10.4s, v13.s[3]
+	WORD   $0x4fad1965 // fmla v5.4s, v11.4s, v13.s[3]
+	WORD   $0x4fae1926 // fmla v6.4s, v9.4s, v14.s[3]
+	WORD   $0x4fae1947 // fmla v7.4s, v10.4s, v14.s[3]
+	WORD   $0x4fae1968 // fmla v8.4s, v11.4s, v14.s[3]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R7, R7
@@ -21615,6 +21615,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R7
 	LSL  $2, R7, R7
+	MOVD aCol+64(FP), R6
+	LSL  $2, R6, R6
 	MOVD aRow+56(FP), R9
 	MOVD a+48(FP), R1
 	ADD  R9<<2, R1, R2
@@ -21655,8 +21657,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R15), R8
 	LSL  $2, R8, R8
-	MOVD nextLines+96(FP), R6
-	CBZ  R6, columns12Asked
+	MOVD nextLines+96(FP), R20
+	CBZ  R20, columns12Asked
 	MOVD aNext+88(FP), R9
 	ADD  R9<<2, R8, R9
 	ADD  R1, R9, R9
@@ -21664,12 +21666,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R9), PLDL1KEEP
 	ADD  $64, R9, R9
-	SUBS $1, R6, R6
+	SUBS $1, R20, R20
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R6
-	LSL  $2, R6, R6
 	MOVD R8, R5
 	MOVD b+104(FP), R8
 	MOVD 8(R15), R9
@@ -21681,78 +21681,8 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R9
 	CMP  $1, R9
-	BEQ  columns12Columns
-	CMP  $4, R6
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce5682f // ldr q15, [x1,x5]
-	WORD   $0x3ce56850 // ldr q16, [x2,x5]
-	WORD   $0x3ce56871 // ldr q17, [x3,x5]
-	WORD   $0x3ce56892 // ldr q18, [x4,x5]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4f8f1180 // fmla v0.4s, v12.4s, v15.s[0]
-	WORD   $0x4f8f11a1 // fmla v1.4s, v13.4s, v15.s[0]
-	WORD   $0x4f8f11c2 // fmla v2.4s, v14.4s, v15.s[0]
-	WORD   $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
-	WORD   $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
-	WORD   $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
-	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
-	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
-	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
-	WORD   $0x4f921189 // fmla v9.4s, v12.4s, v18.s[0]
-	WORD   $0x4f9211aa // fmla v10.4s, v13.4s, v18.s[0]
-	WORD   $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4faf1180 // fmla v0.4s, v12.4s, v15.s[1]
-	WORD   $0x4faf11a1 // fmla v1.4s, v13.4s, v15.s[1]
-	WORD   $0x4faf11c2 // fmla v2.4s, v14.4s, v15.s[1]
-	WORD   $0x4fb01183 // fmla v3.4s, v12.4s, v16.s[1]
-	WORD   $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
-	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
-	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
-	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
-	WORD   $0x4fb111c8 // fmla v8.4s, v14.4s, v17.s[1]
-	WORD   $0x4fb21189 // fmla v9.4s, v12.4s, v18.s[1]
-	WORD   $0x4fb211aa // fmla v10.4s, v13.4s, v18.s[1]
-	WORD   $0x4fb211cb // fmla v11.4s, v14.4s, v18.s[1]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4f8f1980 // fmla v0.4s, v12.4s, v15.s[2]
-	WORD   $0x4f8f19a1 // fmla v1.4s, v13.4s, v15.s[2]
-	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
-	WORD   $0x4f901983 // fmla v3.4s, v12.4s, v16.s[2]
-	WORD   $0x4f9019a4 // fmla v4.4s, v13.4s, v16.s[2]
-	WORD   $0x4f9019c5 // fmla v5.4s, v14.4s, v16.s[2]
-	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
-	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
-	WORD   $0x4f9119c8 // fmla v8.4s, v14.4s, v17.s[2]
-	WORD   $0x4f921989 // fmla v9.4s, v12.4s, v18.s[2]
-	WORD   $0x4f9219aa // fmla v10.4s, v13.4s, v18.s[2]
-	WORD   $0x4f9219cb // fmla v11.4s, v14.4s, v18.s[2]
-	VLD1.P (R10)(R7), [V12.S4, V13.S4]
-	VLD1.P (R11)(R7), [V14.S4]
-	WORD   $0x4faf1980 // fmla v0.4s, v12.4s, v15.s[3]
-	WORD   $0x4faf19a1 // fmla v1.4s, v13.4s, v15.s[3]
-	WORD   $0x4faf19c2 // fmla v2.4s, v14.4s, v15.s[3]
-	WORD   $0x4fb01983 // fmla v3.4s, v12.4s, v16.s[3]
-	WORD   $0x4fb019a4 // fmla v4.4s, v13.4s, v16.s[3]
-	WORD   $0x4fb019c5 // fmla v5.4s, v14.4s, v16.s[3]
-	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
-	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
-	WORD   $0x4fb119c8 // fmla v8.4s, v14.4s, v17.s[3]
-	WORD   $0x4fb21989 // fmla v9.4s, v12.4s, v18.s[3]
-	WORD   $0x4fb219aa // fmla v10.4s, v13.4s, v18.s[3]
-	WORD   $0x4fb219cb // fmla v11.4s, v14.4s, v18.s[3]
-	ADD    $16, R5, R5
-	SUBS   $4, R8, R8
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R5, R1, R12
+	BNE  columns12Rows
+	ADD  R5, R1, R12
 
 columns12AlongColumns:
 	VLD1.P (R12)(R6), [V15.S4]
@@ -21818,6 +21748,76 @@ columns12AlongColumns:
 	ADD    R6<<2, R5, R5
 	SUBS   $4, R8, R8
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R6
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce5682f // ldr q15, [x1,x5]
+	WORD   $0x3ce56850 // ldr q16, [x2,x5]
+	WORD   $0x3ce56871 // ldr q17, [x3,x5]
+	WORD   $0x3ce56892 // ldr q18, [x4,x5]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4f8f1180 // fmla v0.4s, v12.4s, v15.s[0]
+	WORD   $0x4f8f11a1 // fmla v1.4s, v13.4s, v15.s[0]
+	WORD   $0x4f8f11c2 // fmla v2.4s, v14.4s, v15.s[0]
+	WORD   $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
+	WORD   $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
+	WORD   $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	WORD   $0x4f911186 // fmla v6.4s, v12.4s, v17.s[0]
+	WORD   $0x4f9111a7 // fmla v7.4s, v13.4s, v17.s[0]
+	WORD   $0x4f9111c8 // fmla v8.4s, v14.4s, v17.s[0]
+	WORD   $0x4f921189 // fmla v9.4s, v12.4s, v18.s[0]
+	WORD   $0x4f9211aa // fmla v10.4s, v13.4s, v18.s[0]
+	WORD   $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4faf1180 // fmla v0.4s, v12.4s, v15.s[1]
+	WORD   $0x4faf11a1 // fmla v1.4s, v13.4s, v15.s[1]
+	WORD   $0x4faf11c2 // fmla v2.4s, v14.4s, v15.s[1]
+	WORD   $0x4fb01183 // fmla v3.4s, v12.4s, v16.s[1]
+	WORD   $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
+	WORD   $0x4fb011c5 // fmla v5.4s, v14.4s, v16.s[1]
+	WORD   $0x4fb11186 // fmla v6.4s, v12.4s, v17.s[1]
+	WORD   $0x4fb111a7 // fmla v7.4s, v13.4s, v17.s[1]
+	WORD   $0x4fb111c8 // fmla v8.4s, v14.4s, v17.s[1]
+	WORD   $0x4fb21189 // fmla v9.4s, v12.4s, v18.s[1]
+	WORD   $0x4fb211aa // fmla v10.4s, v13.4s, v18.s[1]
+	WORD   $0x4fb211cb // fmla v11.4s, v14.4s, v18.s[1]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4f8f1980 // fmla v0.4s, v12.4s, v15.s[2]
+	WORD   $0x4f8f19a1 // fmla v1.4s, v13.4s, v15.s[2]
+	WORD   $0x4f8f19c2 // fmla v2.4s, v14.4s, v15.s[2]
+	WORD   $0x4f901983 // fmla v3.4s, v12.4s, v16.s[2]
+	WORD   $0x4f9019a4 // fmla v4.4s, v13.4s, v16.s[2]
+	WORD   $0x4f9019c5 // fmla v5.4s, v14.4s, v16.s[2]
+	WORD   $0x4f911986 // fmla v6.4s, v12.4s, v17.s[2]
+	WORD   $0x4f9119a7 // fmla v7.4s, v13.4s, v17.s[2]
+	WORD   $0x4f9119c8 // fmla v8.4s, v14.4s, v17.s[2]
+	WORD   $0x4f921989 // fmla v9.4s, v12.4s, v18.s[2]
+	WORD   $0x4f9219aa // fmla v10.4s, v13.4s, v18.s[2]
+	WORD   $0x4f9219cb // fmla v11.4s, v14.4s, v18.s[2]
+	VLD1.P (R10)(R7), [V12.S4, V13.S4]
+	VLD1.P (R11)(R7), [V14.S4]
+	WORD   $0x4faf1980 // fmla v0.4s, v12.4s, v15.s[3]
+	WORD   $0x4faf19a1 // fmla v1.4s, v13.4s, v15.s[3]
+	WORD   $0x4faf19c2 // fmla v2.4s, v14.4s, v15.s[3]
+	WORD   $0x4fb01983 // fmla v3.4s, v12.4s, v16.s[3]
+	WORD   $0x4fb019a4 // fmla v4.4s, v13.4s, v16.s[3]
+	WORD   $0x4fb019c5 // fmla v5.4s, v14.4s, v16.s[3]
+	WORD   $0x4fb11986 // fmla v6.4s, v12.4s, v17.s[3]
+	WORD   $0x4fb119a7 // fmla v7.4s, v13.4s, v17.s[3]
+	WORD   $0x4fb119c8 // fmla v8.4s, v14.4s, v17.s[3]
+	WORD   $0x4fb21989 // fmla v9.4s, v12.4s, v18.s[3]
+	WORD   $0x4fb219aa // fmla v10.4s, v13.4s, v18.s[3]
+	WORD   $0x4fb219cb // fmla v11.4s, v14.4s, v18.s[3]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R8, R8
@@ -21973,6 +21973,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R8
 	LSL  $2, R8, R8
+	MOVD aCol+64(FP), R7
+	LSL  $2, R7, R7
 	MOVD aRow+56(FP), R10
 	MOVD a+48(FP), R1
 	ADD  R10<<2, R1, R2
@@ -22019,8 +22021,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R20), R9
 	LSL  $2, R9, R9
-	MOVD nextLines+96(FP), R7
-	CBZ  R7, columns12Asked
+	MOVD nextLines+96(FP), R22
+	CBZ  R22, columns12Asked
 	MOVD aNext+88(FP), R10
 	ADD  R10<<2, R9, R10
 	ADD  R1, R10, R10
@@ -22028,12 +22030,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R10), PLDL1KEEP
 	ADD  $64, R10, R10
-	SUBS $1, R7, R7
+	SUBS $1, R22, R22
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R7
-	LSL  $2, R7, R7
 	MOVD R9, R6
 	MOVD b+104(FP), R9
 	MOVD 8(R20), R10
@@ -22045,92 +22045,9 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R10
 	CMP  $1, R10
-	BEQ  columns12Columns
-	CMP  $4, R7
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce66832 // ldr q18, [x1,x6]
-	WORD   $0x3ce66853 // ldr q19, [x2,x6]
-	WORD   $0x3ce66874 // ldr q20, [x3,x6]
-	WORD   $0x3ce66895 // ldr q21, [x4,x6]
-	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
-	WORD   $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
-	WORD   $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
-	WORD   $0x4f9311e3 // fmla v3.4s, v15.4s, v19.s[0]
-	WORD   $0x4f931204 // fmla v4.4s, v16.4s, v19.s[0]
-	WORD   $0x4f931225 // fmla v5.4s, v17.4s, v19.s[0]
-	WORD   $0x4f9411e6 // fmla v6.4s, v15.4s, v20.s[0]
-	WORD   $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
-	WORD   $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
-	WORD   $0x4f9511e9 // fmla v9.4s, v15.4s, v21.s[0]
-	WORD   $0x4f95120a // fmla v10.4s, v16.4s, v21.s[0]
-	WORD   $0x4f95122b // fmla v11.4s, v17.4s, v21.s[0]
-	WORD   $0x4f9611ec // fmla v12.4s, v15.4s, v22.s[0]
-	WORD   $0x4f96120d // fmla v13.4s, v16.4s, v22.s[0]
-	WORD   $0x4f96122e // fmla v14.4s, v17.4s, v22.s[0]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4fb211e0 // fmla v0.4s, v15.4s, v18.s[1]
-	WORD   $0x4fb21201 // fmla v1.4s, v16.4s, v18.s[1]
-	WORD   $0x4fb21222 // fmla v2.4s, v17.4s, v18.s[1]
-	WORD   $0x4fb311e3 // fmla v3.4s, v15.4s, v19.s[1]
-	WORD   $0x4fb31204 // fmla v4.4s, v16.4s, v19.s[1]
-	WORD   $0x4fb31225 // fmla v5.4s, v17.4s, v19.s[1]
-	WORD   $0x4fb411e6 // fmla v6.4s, v15.4s, v20.s[1]
-	WORD   $0x4fb41207 // fmla v7.4s, v16.4s, v20.s[1]
-	WORD   $0x4fb41228 // fmla v8.4s, v17.4s, v20.s[1]
-	WORD   $0x4fb511e9 // fmla v9.4s, v15.4s, v21.s[1]
-	WORD   $0x4fb5120a // fmla v10.4s, v16.4s, v21.s[1]
-	WORD   $0x4fb5122b // fmla v11.4s, v17.4s, v21.s[1]
-	WORD   $0x4fb611ec // fmla v12.4s, v15.4s, v22.s[1]
-	WORD   $0x4fb6120d // fmla v13.4s, v16.4s, v22.s[1]
-	WORD   $0x4fb6122e // fmla v14.4s, v17.4s, v22.s[1]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4f9219e0 // fmla v0.4s, v15.4s, v18.s[2]
-	WORD   $0x4f921a01 // fmla v1.4s, v16.4s, v18.s[2]
-	WORD   $0x4f921a22 // fmla v2.4s, v17.4s, v18.s[2]
-	WORD   $0x4f9319e3 // fmla v3.4s, v15.4s, v19.s[2]
-	WORD   $0x4f931a04 // fmla v4.4s, v16.4s, v19.s[2]
-	WORD   $0x4f931a25 // fmla v5.4s, v17.4s, v19.s[2]
-	WORD   $0x4f9419e6 // fmla v6.4s, v15.4s, v20.s[2]
-	WORD   $0x4f941a07 // fmla v7.4s, v16.4s, v20.s[2]
-	WORD   $0x4f941a28 // fmla v8.4s, v17.4s, v20.s[2]
-	WORD   $0x4f9519e9 // fmla v9.4s, v15.4s, v21.s[2]
-	WORD   $0x4f951a0a // fmla v10.4s, v16.4s, v21.s[2]
-	WORD   $0x4f951a2b // fmla v11.4s, v17.4s, v21.s[2]
-	WORD   $0x4f9619ec // fmla v12.4s, v15.4s, v22.s[2]
-	WORD   $0x4f961a0d // fmla v13.4s, v16.4s, v22.s[2]
-	WORD   $0x4f961a2e // fmla v14.4s, v17.4s, v22.s[2]
-	VLD1.P (R11)(R8), [V15.S4, V16.S4]
-	VLD1.P (R12)(R8), [V17.S4]
-	WORD   $0x4fb219e0 // fmla v0.4s, v15.4s, v18.s[3]
-	WORD   $0x4fb21a01 // fmla v1.4s, v16.4s, v18.s[3]
-	WORD   $0x4fb21a22 // fmla v2.4s, v17.4s, v18.s[3]
-	WORD   $0x4fb319e3 // fmla v3.4s, v15.4s, v19.s[3]
-	WORD   $0x4fb31a04 // fmla v4.4s, v16.4s, v19.s[3]
-	WORD   $0x4fb31a25 // fmla v5.4s, v17.4s, v19.s[3]
-	WORD   $0x4fb419e6 // fmla v6.4s, v15.4s, v20.s[3]
-	WORD   $0x4fb41a07 // fmla v7.4s, v16.4s, v20.s[3]
-	WORD   $0x4fb41a28 // fmla v8.4s, v17.4s, v20.s[3]
-	WORD   $0x4fb519e9 // fmla v9.4s, v15.4s, v21.s[3]
-	WORD   $0x4fb51a0a // fmla v10.4s, v16.4s, v21.s[3]
-	WORD   $0x4fb51a2b // fmla v11.4s, v17.4s, v21.s[3]
-	WORD   $0x4fb619ec // fmla v12.4s, v15.4s, v22.s[3]
-	WORD   $0x4fb61a0d // fmla v13.4s, v16.4s, v22.s[3]
-	WORD   $0x4fb61a2e // fmla v14.4s, v17.4s, v22.s[3]
-	ADD    $16, R6, R6
-	SUBS   $4, R9, R9
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R6, R1, R13
-	ADD $4, R13, R14
+	BNE  columns12Rows
+	ADD  R6, R1, R13
+	ADD  $4, R13, R14
 
 columns12AlongColumns:
 	VLD1.P (R13)(R7), [V18.S4]
@@ -22212,6 +22129,89 @@ columns12AlongColumns:
 	ADD    R7<<2, R6, R6
 	SUBS   $4, R9, R9
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R7
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce66832 // ldr q18, [x1,x6]
+	WORD   $0x3ce66853 // ldr q19, [x2,x6]
+	WORD   $0x3ce66874 // ldr q20, [x3,x6]
+	WORD   $0x3ce66895 // ldr q21, [x4,x6]
+	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
+	WORD   $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
+	WORD   $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
+	WORD   $0x4f9311e3 // fmla v3.4s, v15.4s, v19.s[0]
+	WORD   $0x4f931204 // fmla v4.4s, v16.4s, v19.s[0]
+	WORD   $0x4f931225 // fmla v5.4s, v17.4s, v19.s[0]
+	WORD   $0x4f9411e6 // fmla v6.4s, v15.4s, v20.s[0]
+	WORD   $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
+	WORD   $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
+	WORD   $0x4f9511e9 // fmla v9.4s, v15.4s, v21.s[0]
+	WORD   $0x4f95120a // fmla v10.4s, v16.4s, v21.s[0]
+	WORD   $0x4f95122b // fmla v11.4s, v17.4s, v21.s[0]
+	WORD   $0x4f9611ec // fmla v12.4s, v15.4s, v22.s[0]
+	WORD   $0x4f96120d // fmla v13.4s, v16.4s, v22.s[0]
+	WORD   $0x4f96122e // fmla v14.4s, v17.4s, v22.s[0]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4fb211e0 // fmla v0.4s, v15.4s, v18.s[1]
+	WORD   $0x4fb21201 // fmla v1.4s, v16.4s, v18.s[1]
+	WORD   $0x4fb21222 // fmla v2.4s, v17.4s, v18.s[1]
+	WORD   $0x4fb311e3 // fmla v3.4s, v15.4s, v19.s[1]
+	WORD   $0x4fb31204 // fmla v4.4s, v16.4s, v19.s[1]
+	WORD   $0x4fb31225 // fmla v5.4s, v17.4s, v19.s[1]
+	WORD   $0x4fb411e6 // fmla v6.4s, v15.4s, v20.s[1]
+	WORD   $0x4fb41207 // fmla v7.4s, v16.4s, v20.s[1]
+	WORD   $0x4fb41228 // fmla v8.4s, v17.4s, v20.s[1]
+	WORD   $0x4fb511e9 // fmla v9.4s, v15.4s, v21.s[1]
+	WORD   $0x4fb5120a // fmla v10.4s, v16.4s, v21.s[1]
+	WORD   $0x4fb5122b // fmla v11.4s, v17.4s, v21.s[1]
+	WORD   $0x4fb611ec // fmla v12.4s, v15.4s, v22.s[1]
+	WORD   $0x4fb6120d // fmla v13.4s, v16.4s, v22.s[1]
+	WORD   $0x4fb6122e // fmla v14.4s, v17.4s, v22.s[1]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4f9219e0 // fmla v0.4s, v15.4s, v18.s[2]
+	WORD   $0x4f921a01 // fmla v1.4s, v16.4s, v18.s[2]
+	WORD   $0x4f921a22 // fmla v2.4s, v17.4s, v18.s[2]
+	WORD   $0x4f9319e3 // fmla v3.4s, v15.4s, v19.s[2]
+	WORD   $0x4f931a04 // fmla v4.4s, v16.4s, v19.s[2]
+	WORD   $0x4f931a25 // fmla v5.4s, v17.4s, v19.s[2]
+	WORD   $0x4f9419e6 // fmla v6.4s, v15.4s, v20.s[2]
+	WORD   $0x4f941a07 // fmla v7.4s, v16.4s, v20.s[2]
+	WORD   $0x4f941a28 // fmla v8.4s, v17.4s, v20.s[2]
+	WORD   $0x4f9519e9 // fmla v9.4s, v15.4s, v21.s[2]
+	WORD   $0x4f951a0a // fmla v10.4s, v16.4s, v21.s[2]
+	WORD   $0x4f951a2b // fmla v11.4s, v17.4s, v21.s[2]
+	WORD   $0x4f9619ec // fmla v12.4s, v15.4s, v22.s[2]
+	WORD   $0x4f961a0d // fmla v13.4s, v16.4s, v22.s[2]
+	WORD   $0x4f961a2e // fmla v14.4s, v17.4s, v22.s[2]
+	VLD1.P (R11)(R8), [V15.S4, V16.S4]
+	VLD1.P (R12)(R8), [V17.S4]
+	WORD   $0x4fb219e0 // fmla v0.4s, v15.4s, v18.s[3]
+	WORD   $0x4fb21a01 // fmla v1.4s, v16.4s, v18.s[3]
+	WORD   $0x4fb21a22 // fmla v2.4s, v17.4s, v18.s[3]
+	WORD   $0x4fb319e3 // fmla v3.4s, v15.4s, v19.s[3]
+	WORD   $0x4fb31a04 // fmla v4.4s, v16.4s, v19.s[3]
+	WORD   $0x4fb31a25 // fmla v5.4s, v17.4s, v19.s[3]
+	WORD   $0x4fb419e6 // fmla v6.4s, v15.4s, v20.s[3]
+	WORD   $0x4fb41a07 // fmla v7.4s, v16.4s, v20.s[3]
+	WORD   $0x4fb41a28 // fmla v8.4s, v17.4s, v20.s[3]
+	WORD   $0x4fb519e9 // fmla v9.4s, v15.4s, v21.s[3]
+	WORD   $0x4fb51a0a // fmla v10.4s, v16.4s, v21.s[3]
+	WORD   $0x4fb51a2b // fmla v11.4s, v17.4s, v21.s[3]
+	WORD   $0x4fb619ec // fmla v12.4s, v15.4s, v22.s[3]
+	WORD   $0x4fb61a0d // fmla v13.4s, v16.4s, v22.s[3]
+	WORD   $0x4fb61a2e // fmla v14.4s, v17.4s, v22.s[3]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R9, R9
@@ -22389,6 +22389,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R9
 	LSL  $2, R9, R9
+	MOVD aCol+64(FP), R8
+	LSL  $2, R8, R8
 	MOVD aRow+56(FP), R11
 	MOVD a+48(FP), R1
 	ADD  R11<<2, R1, R2
@@ -22441,8 +22443,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R21), R10
 	LSL  $2, R10, R10
-	MOVD nextLines+96(FP), R8
-	CBZ  R8, columns12Asked
+	MOVD nextLines+96(FP), R23
+	CBZ  R23, columns12Asked
 	MOVD aNext+88(FP), R11
 	ADD  R11<<2, R10, R11
 	ADD  R1, R11, R11
@@ -22450,12 +22452,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R11), PLDL1KEEP
 	ADD  $64, R11, R11
-	SUBS $1, R8, R8
+	SUBS $1, R23, R23
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R8
-	LSL  $2, R8, R8
 	MOVD R10, R7
 	MOVD b+104(FP), R10
 	MOVD 8(R21), R11
@@ -22467,105 +22467,9 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R11
 	CMP  $1, R11
-	BEQ  columns12Columns
-	CMP  $4, R8
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce76835 // ldr q21, [x1,x7]
-	WORD   $0x3ce76856 // ldr q22, [x2,x7]
-	WORD   $0x3ce76877 // ldr q23, [x3,x7]
-	WORD   $0x3ce76898 // ldr q24, [x4,x7]
-	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
-	WORD   $0x3ce768da // ldr q26, [x6,x7]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4f951240 // fmla v0.4s, v18.4s, v21.s[0]
-	WORD   $0x4f951261 // fmla v1.4s, v19.4s, v21.s[0]
-	WORD   $0x4f951282 // fmla v2.4s, v20.4s, v21.s[0]
-	WORD   $0x4f961243 // fmla v3.4s, v18.4s, v22.s[0]
-	WORD   $0x4f961264 // fmla v4.4s, v19.4s, v22.s[0]
-	WORD   $0x4f961285 // fmla v5.4s, v20.4s, v22.s[0]
-	WORD   $0x4f971246 // fmla v6.4s, v18.4s, v23.s[0]
-	WORD   $0x4f971267 // fmla v7.4s, v19.4s, v23.s[0]
-	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
-	WORD   $0x4f981249 // fmla v9.4s, v18.4s, v24.s[0]
-	WORD   $0x4f98126a // fmla v10.4s, v19.4s, v24.s[0]
-	WORD   $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
-	WORD   $0x4f99124c // fmla v12.4s, v18.4s, v25.s[0]
-	WORD   $0x4f99126d // fmla v13.4s, v19.4s, v25.s[0]
-	WORD   $0x4f99128e // fmla v14.4s, v20.4s, v25.s[0]
-	WORD   $0x4f9a124f // fmla v15.4s, v18.4s, v26.s[0]
-	WORD   $0x4f9a1270 // fmla v16.4s, v19.4s, v26.s[0]
-	WORD   $0x4f9a1291 // fmla v17.4s, v20.4s, v26.s[0]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4fb51240 // fmla v0.4s, v18.4s, v21.s[1]
-	WORD   $0x4fb51261 // fmla v1.4s, v19.4s, v21.s[1]
-	WORD   $0x4fb51282 // fmla v2.4s, v20.4s, v21.s[1]
-	WORD   $0x4fb61243 // fmla v3.4s, v18.4s, v22.s[1]
-	WORD   $0x4fb61264 // fmla v4.4s, v19.4s, v22.s[1]
-	WORD   $0x4fb61285 // fmla v5.4s, v20.4s, v22.s[1]
-	WORD   $0x4fb71246 // fmla v6.4s, v18.4s, v23.s[1]
-	WORD   $0x4fb71267 // fmla v7.4s, v19.4s, v23.s[1]
-	WORD   $0x4fb71288 // fmla v8.4s, v20.4s, v23.s[1]
-	WORD   $0x4fb81249 // fmla v9.4s, v18.4s, v24.s[1]
-	WORD   $0x4fb8126a // fmla v10.4s, v19.4s, v24.s[1]
-	WORD   $0x4fb8128b // fmla v11.4s, v20.4s, v24.s[1]
-	WORD   $0x4fb9124c // fmla v12.4s, v18.4s, v25.s[1]
-	WORD   $0x4fb9126d // fmla v13.4s, v19.4s, v25.s[1]
-	WORD   $0x4fb9128e // fmla v14.4s, v20.4s, v25.s[1]
-	WORD   $0x4fba124f // fmla v15.4s, v18.4s, v26.s[1]
-	WORD   $0x4fba1270 // fmla v16.4s, v19.4s, v26.s[1]
-	WORD   $0x4fba1291 // fmla v17.4s, v20.4s, v26.s[1]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4f951a40 // fmla v0.4s, v18.4s, v21.s[2]
-	WORD   $0x4f951a61 // fmla v1.4s, v19.4s, v21.s[2]
-	WORD   $0x4f951a82 // fmla v2.4s, v20.4s, v21.s[2]
-	WORD   $0x4f961a43 // fmla v3.4s, v18.4s, v22.s[2]
-	WORD   $0x4f961a64 // fmla v4.4s, v19.4s, v22.s[2]
-	WORD   $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
-	WORD   $0x4f971a46 // fmla v6.4s, v18.4s, v23.s[2]
-	WORD   $0x4f971a67 // fmla v7.4s, v19.4s, v23.s[2]
-	WORD   $0x4f971a88 // fmla v8.4s, v20.4s, v23.s[2]
-	WORD   $0x4f981a49 // fmla v9.4s, v18.4s, v24.s[2]
-	WORD   $0x4f981a6a // fmla v10.4s, v19.4s, v24.s[2]
-	WORD   $0x4f981a8b // fmla v11.4s, v20.4s, v24.s[2]
-	WORD   $0x4f991a4c // fmla v12.4s, v18.4s, v25.s[2]
-	WORD   $0x4f991a6d // fmla v13.4s, v19.4s, v25.s[2]
-	WORD   $0x4f991a8e // fmla v14.4s, v20.4s, v25.s[2]
-	WORD   $0x4f9a1a4f // fmla v15.4s, v18.4s, v26.s[2]
-	WORD   $0x4f9a1a70 // fmla v16.4s, v19.4s, v26.s[2]
-	WORD   $0x4f9a1a91 // fmla v17.4s, v20.4s, v26.s[2]
-	VLD1.P (R12)(R9), [V18.S4, V19.S4]
-	VLD1.P (R13)(R9), [V20.S4]
-	WORD   $0x4fb51a40 // fmla v0.4s, v18.4s, v21.s[3]
-	WORD   $0x4fb51a61 // fmla v1.4s, v19.4s, v21.s[3]
-	WORD   $0x4fb51a82 // fmla v2.4s, v20.4s, v21.s[3]
-	WORD   $0x4fb61a43 // fmla v3.4s, v18.4s, v22.s[3]
-	WORD   $0x4fb61a64 // fmla v4.4s, v19.4s, v22.s[3]
-	WORD   $0x4fb61a85 // fmla v5.4s, v20.4s, v22.s[3]
-	WORD   $0x4fb71a46 // fmla v6.4s, v18.4s, v23.s[3]
-	WORD   $0x4fb71a67 // fmla v7.4s, v19.4s, v23.s[3]
-	WORD   $0x4fb71a88 // fmla v8.4s, v20.4s, v23.s[3]
-	WORD   $0x4fb81a49 // fmla v9.4s, v18.4s, v24.s[3]
-	WORD   $0x4fb81a6a // fmla v10.4s, v19.4s, v24.s[3]
-	WORD   $0x4fb81a8b // fmla v11.4s, v20.4s, v24.s[3]
-	WORD   $0x4fb91a4c // fmla v12.4s, v18.4s, v25.s[3]
-	WORD   $0x4fb91a6d // fmla v13.4s, v19.4s, v25.s[3]
-	WORD   $0x4fb91a8e // fmla v14.4s, v20.4s, v25.s[3]
-	WORD   $0x4fba1a4f // fmla v15.4s, v18.4s, v26.s[3]
-	WORD   $0x4fba1a70 // fmla v16.4s, v19.4s, v26.s[3]
-	WORD   $0x4fba1a91 // fmla v17.4s, v20.4s, v26.s[3]
-	ADD    $16, R7, R7
-	SUBS   $4, R10, R10
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R7, R1, R14
-	ADD $8, R14, R15
+	BNE  columns12Rows
+	ADD  R7, R1, R14
+	ADD  $8, R14, R15
 
 columns12AlongColumns:
 	VLD1.P (R14)(R8), [V21.S4]
@@ -22659,6 +22563,102 @@ columns12AlongColumns:
 	ADD    R8<<2, R7, R7
 	SUBS   $4, R10, R10
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R8
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce76835 // ldr q21, [x1,x7]
+	WORD   $0x3ce76856 // ldr q22, [x2,x7]
+	WORD   $0x3ce76877 // ldr q23, [x3,x7]
+	WORD   $0x3ce76898 // ldr q24, [x4,x7]
+	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
+	WORD   $0x3ce768da // ldr q26, [x6,x7]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4f951240 // fmla v0.4s, v18.4s, v21.s[0]
+	WORD   $0x4f951261 // fmla v1.4s, v19.4s, v21.s[0]
+	WORD   $0x4f951282 // fmla v2.4s, v20.4s, v21.s[0]
+	WORD   $0x4f961243 // fmla v3.4s, v18.4s, v22.s[0]
+	WORD   $0x4f961264 // fmla v4.4s, v19.4s, v22.s[0]
+	WORD   $0x4f961285 // fmla v5.4s, v20.4s, v22.s[0]
+	WORD   $0x4f971246 // fmla v6.4s, v18.4s, v23.s[0]
+	WORD   $0x4f971267 // fmla v7.4s, v19.4s, v23.s[0]
+	WORD   $0x4f971288 // fmla v8.4s, v20.4s, v23.s[0]
+	WORD   $0x4f981249 // fmla v9.4s, v18.4s, v24.s[0]
+	WORD   $0x4f98126a // fmla v10.4s, v19.4s, v24.s[0]
+	WORD   $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
+	WORD   $0x4f99124c // fmla v12.4s, v18.4s, v25.s[0]
+	WORD   $0x4f99126d // fmla v13.4s, v19.4s, v25.s[0]
+	WORD   $0x4f99128e // fmla v14.4s, v20.4s, v25.s[0]
+	WORD   $0x4f9a124f // fmla v15.4s, v18.4s, v26.s[0]
+	WORD   $0x4f9a1270 // fmla v16.4s, v19.4s, v26.s[0]
+	WORD   $0x4f9a1291 // fmla v17.4s, v20.4s, v26.s[0]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4fb51240 // fmla v0.4s, v18.4s, v21.s[1]
+	WORD   $0x4fb51261 // fmla v1.4s, v19.4s, v21.s[1]
+	WORD   $0x4fb51282 // fmla v2.4s, v20.4s, v21.s[1]
+	WORD   $0x4fb61243 // fmla v3.4s, v18.4s, v22.s[1]
+	WORD   $0x4fb61264 // fmla v4.4s, v19.4s, v22.s[1]
+	WORD   $0x4fb61285 // fmla v5.4s, v20.4s, v22.s[1]
+	WORD   $0x4fb71246 // fmla v6.4s, v18.4s, v23.s[1]
+	WORD   $0x4fb71267 // fmla v7.4s, v19.4s, v23.s[1]
+	WORD   $0x4fb71288 // fmla v8.4s, v20.4s, v23.s[1]
+	WORD   $0x4fb81249 // fmla v9.4s, v18.4s, v24.s[1]
+	WORD   $0x4fb8126a // fmla v10.4s, v19.4s, v24.s[1]
+	WORD   $0x4fb8128b // fmla v11.4s, v20.4s, v24.s[1]
+	WORD   $0x4fb9124c // fmla v12.4s, v18.4s, v25.s[1]
+	WORD   $0x4fb9126d // fmla v13.4s, v19.4s, v25.s[1]
+	WORD   $0x4fb9128e // fmla v14.4s, v20.4s, v25.s[1]
+	WORD   $0x4fba124f // fmla v15.4s, v18.4s, v26.s[1]
+	WORD   $0x4fba1270 // fmla v16.4s, v19.4s, v26.s[1]
+	WORD   $0x4fba1291 // fmla v17.4s, v20.4s, v26.s[1]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4f951a40 // fmla v0.4s, v18.4s, v21.s[2]
+	WORD   $0x4f951a61 // fmla v1.4s, v19.4s, v21.s[2]
+	WORD   $0x4f951a82 // fmla v2.4s, v20.4s, v21.s[2]
+	WORD   $0x4f961a43 // fmla v3.4s, v18.4s, v22.s[2]
+	WORD   $0x4f961a64 // fmla v4.4s, v19.4s, v22.s[2]
+	WORD   $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
+	WORD   $0x4f971a46 // fmla v6.4s, v18.4s, v23.s[2]
+	WORD   $0x4f971a67 // fmla v7.4s, v19.4s, v23.s[2]
+	WORD   $0x4f971a88 // fmla v8.4s, v20.4s, v23.s[2]
+	WORD   $0x4f981a49 // fmla v9.4s, v18.4s, v24.s[2]
+	WORD   $0x4f981a6a // fmla v10.4s, v19.4s, v24.s[2]
+	WORD   $0x4f981a8b // fmla v11.4s, v20.4s, v24.s[2]
+	WORD   $0x4f991a4c // fmla v12.4s, v18.4s, v25.s[2]
+	WORD   $0x4f991a6d // fmla v13.4s, v19.4s, v25.s[2]
+	WORD   $0x4f991a8e // fmla v14.4s, v20.4s, v25.s[2]
+	WORD   $0x4f9a1a4f // fmla v15.4s, v18.4s, v26.s[2]
+	WORD   $0x4f9a1a70 // fmla v16.4s, v19.4s, v26.s[2]
+	WORD   $0x4f9a1a91 // fmla v17.4s, v20.4s, v26.s[2]
+	VLD1.P (R12)(R9), [V18.S4, V19.S4]
+	VLD1.P (R13)(R9), [V20.S4]
+	WORD   $0x4fb51a40 // fmla v0.4s, v18.4s, v21.s[3]
+	WORD   $0x4fb51a61 // fmla v1.4s, v19.4s, v21.s[3]
+	WORD   $0x4fb51a82 // fmla v2.4s, v20.4s, v21.s[3]
+	WORD   $0x4fb61a43 // fmla v3.4s, v18.4s, v22.s[3]
+	WORD   $0x4fb61a64 // fmla v4.4s, v19.4s, v22.s[3]
+	WORD   $0x4fb61a85 // fmla v5.4s, v20.4s, v22.s[3]
+	WORD   $0x4fb71a46 // fmla v6.4s, v18.4s, v23.s[3]
+	WORD   $0x4fb71a67 // fmla v7.4s, v19.4s, v23.s[3]
+	WORD   $0x4fb71a88 // fmla v8.4s, v20.4s, v23.s[3]
+	WORD   $0x4fb81a49 // fmla v9.4s, v18.4s, v24.s[3]
+	WORD   $0x4fb81a6a // fmla v10.4s, v19.4s, v24.s[3]
+	WORD   $0x4fb81a8b // fmla v11.4s, v20.4s, v24.s[3]
+	WORD   $0x4fb91a4c // fmla v12.4s, v18.4s, v25.s[3]
+	WORD   $0x4fb91a6d // fmla v13.4s, v19.4s, v25.s[3]
+	WORD   $0x4fb91a8e // fmla v14.4s, v20.4s, v25.s[3]
+	WORD   $0x4fba1a4f // fmla v15.4s, v18.4s, v26.s[3]
+	WORD   $0x4fba1a70 // fmla v16.4s, v19.4s, v26.s[3]
+	WORD   $0x4fba1a91 // fmla v17.4s, v20.4s, v26.s[3]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R10, R10
@@ -22858,6 +22858,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R10
 	LSL  $2, R10, R10
+	MOVD aCol+64(FP), R9
+	LSL  $2, R9, R9
 	MOVD aRow+56(FP), R12
 	MOVD a+48(FP), R1
 	ADD  R12<<2, R1, R2
@@ -22916,8 +22918,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R22), R11
 	LSL  $2, R11, R11
-	MOVD nextLines+96(FP), R9
-	CBZ  R9, columns12Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns12Asked
 	MOVD aNext+88(FP), R12
 	ADD  R12<<2, R11, R12
 	ADD  R1, R12, R12
@@ -22925,12 +22927,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R12), PLDL1KEEP
 	ADD  $64, R12, R12
-	SUBS $1, R9, R9
+	SUBS $1, R24, R24
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R9
-	LSL  $2, R9, R9
 	MOVD R11, R8
 	MOVD b+104(FP), R11
 	MOVD 8(R22), R12
@@ -22942,118 +22942,9 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R12
 	CMP  $1, R12
-	BEQ  columns12Columns
-	CMP  $4, R9
-	BNE  columns12Fewer
-
-columns12AlongRows:
-	WORD   $0x3ce86838 // ldr q24, [x1,x8]
-	WORD   $0x3ce86859 // ldr q25, [x2,x8]
-	WORD   $0x3ce8687a // ldr q26, [x3,x8]
-	WORD   $0x3ce8689b // ldr q27, [x4,x8]
-	WORD   $0x3ce868bc // ldr q28, [x5,x8]
-	WORD   $0x3ce868dd // ldr q29, [x6,x8]
-	WORD   $0x3ce868fe // ldr q30, [x7,x8]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4f9812a0 // fmla v0.4s, v21.4s, v24.s[0]
-	WORD   $0x4f9812c1 // fmla v1.4s, v22.4s, v24.s[0]
-	WORD   $0x4f9812e2 // fmla v2.4s, v23.4s, v24.s[0]
-	WORD   $0x4f9912a3 // fmla v3.4s, v21.4s, v25.s[0]
-	WORD   $0x4f9912c4 // fmla v4.4s, v22.4s, v25.s[0]
-	WORD   $0x4f9912e5 // fmla v5.4s, v23.4s, v25.s[0]
-	WORD   $0x4f9a12a6 // fmla v6.4s, v21.4s, v26.s[0]
-	WORD   $0x4f9a12c7 // fmla v7.4s, v22.4s, v26.s[0]
-	WORD   $0x4f9a12e8 // fmla v8.4s, v23.4s, v26.s[0]
-	WORD   $0x4f9b12a9 // fmla v9.4s, v21.4s, v27.s[0]
-	WORD   $0x4f9b12ca // fmla v10.4s, v22.4s, v27.s[0]
-	WORD   $0x4f9b12eb // fmla v11.4s, v23.4s, v27.s[0]
-	WORD   $0x4f9c12ac // fmla v12.4s, v21.4s, v28.s[0]
-	WORD   $0x4f9c12cd // fmla v13.4s, v22.4s, v28.s[0]
-	WORD   $0x4f9c12ee // fmla v14.4s, v23.4s, v28.s[0]
-	WORD   $0x4f9d12af // fmla v15.4s, v21.4s, v29.s[0]
-	WORD   $0x4f9d12d0 // fmla v16.4s, v22.4s, v29.s[0]
-	WORD   $0x4f9d12f1 // fmla v17.4s, v23.4s, v29.s[0]
-	WORD   $0x4f9e12b2 // fmla v18.4s, v21.4s, v30.s[0]
-	WORD   $0x4f9e12d3 // fmla v19.4s, v22.4s, v30.s[0]
-	WORD   $0x4f9e12f4 // fmla v20.4s, v23.4s, v30.s[0]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4fb812a0 // fmla v0.4s, v21.4s, v24.s[1]
-	WORD   $0x4fb812c1 // fmla v1.4s, v22.4s, v24.s[1]
-	WORD   $0x4fb812e2 // fmla v2.4s, v23.4s, v24.s[1]
-	WORD   $0x4fb912a3 // fmla v3.4s, v21.4s, v25.s[1]
-	WORD   $0x4fb912c4 // fmla v4.4s, v22.4s, v25.s[1]
-	WORD   $0x4fb912e5 // fmla v5.4s, v23.4s, v25.s[1]
-	WORD   $0x4fba12a6 // fmla v6.4s, v21.4s, v26.s[1]
-	WORD   $0x4fba12c7 // fmla v7.4s, v22.4s, v26.s[1]
-	WORD   $0x4fba12e8 // fmla v8.4s, v23.4s, v26.s[1]
-	WORD   $0x4fbb12a9 // fmla v9.4s, v21.4s, v27.s[1]
-	WORD   $0x4fbb12ca // fmla v10.4s, v22.4s, v27.s[1]
-	WORD   $0x4fbb12eb // fmla v11.4s, v23.4s, v27.s[1]
-	WORD   $0x4fbc12ac // fmla v12.4s, v21.4s, v28.s[1]
-	WORD   $0x4fbc12cd // fmla v13.4s, v22.4s, v28.s[1]
-	WORD   $0x4fbc12ee // fmla v14.4s, v23.4s, v28.s[1]
-	WORD   $0x4fbd12af // fmla v15.4s, v21.4s, v29.s[1]
-	WORD   $0x4fbd12d0 // fmla v16.4s, v22.4s, v29.s[1]
-	WORD   $0x4fbd12f1 // fmla v17.4s, v23.4s, v29.s[1]
-	WORD   $0x4fbe12b2 // fmla v18.4s, v21.4s, v30.s[1]
-	WORD   $0x4fbe12d3 // fmla v19.4s, v22.4s, v30.s[1]
-	WORD   $0x4fbe12f4 // fmla v20.4s, v23.4s, v30.s[1]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4f981aa0 // fmla v0.4s, v21.4s, v24.s[2]
-	WORD   $0x4f981ac1 // fmla v1.4s, v22.4s, v24.s[2]
-	WORD   $0x4f981ae2 // fmla v2.4s, v23.4s, v24.s[2]
-	WORD   $0x4f991aa3 // fmla v3.4s, v21.4s, v25.s[2]
-	WORD   $0x4f991ac4 // fmla v4.4s, v22.4s, v25.s[2]
-	WORD   $0x4f991ae5 // fmla v5.4s, v23.4s, v25.s[2]
-	WORD   $0x4f9a1aa6 // fmla v6.4s, v21.4s, v26.s[2]
-	WORD   $0x4f9a1ac7 // fmla v7.4s, v22.4s, v26.s[2]
-	WORD   $0x4f9a1ae8 // fmla v8.4s, v23.4s, v26.s[2]
-	WORD   $0x4f9b1aa9 // fmla v9.4s, v21.4s, v27.s[2]
-	WORD   $0x4f9b1aca // fmla v10.4s, v22.4s, v27.s[2]
-	WORD   $0x4f9b1aeb // fmla v11.4s, v23.4s, v27.s[2]
-	WORD   $0x4f9c1aac // fmla v12.4s, v21.4s, v28.s[2]
-	WORD   $0x4f9c1acd // fmla v13.4s, v22.4s, v28.s[2]
-	WORD   $0x4f9c1aee // fmla v14.4s, v23.4s, v28.s[2]
-	WORD   $0x4f9d1aaf // fmla v15.4s, v21.4s, v29.s[2]
-	WORD   $0x4f9d1ad0 // fmla v16.4s, v22.4s, v29.s[2]
-	WORD   $0x4f9d1af1 // fmla v17.4s, v23.4s, v29.s[2]
-	WORD   $0x4f9e1ab2 // fmla v18.4s, v21.4s, v30.s[2]
-	WORD   $0x4f9e1ad3 // fmla v19.4s, v22.4s, v30.s[2]
-	WORD   $0x4f9e1af4 // fmla v20.4s, v23.4s, v30.s[2]
-	VLD1.P (R13)(R10), [V21.S4, V22.S4]
-	VLD1.P (R14)(R10), [V23.S4]
-	WORD   $0x4fb81aa0 // fmla v0.4s, v21.4s, v24.s[3]
-	WORD   $0x4fb81ac1 // fmla v1.4s, v22.4s, v24.s[3]
-	WORD   $0x4fb81ae2 // fmla v2.4s, v23.4s, v24.s[3]
-	WORD   $0x4fb91aa3 // fmla v3.4s, v21.4s, v25.s[3]
-	WORD   $0x4fb91ac4 // fmla v4.4s, v22.4s, v25.s[3]
-	WORD   $0x4fb91ae5 // fmla v5.4s, v23.4s, v25.s[3]
-	WORD   $0x4fba1aa6 // fmla v6.4s, v21.4s, v26.s[3]
-	WORD   $0x4fba1ac7 // fmla v7.4s, v22.4s, v26.s[3]
-	WORD   $0x4fba1ae8 // fmla v8.4s, v23.4s, v26.s[3]
-	WORD   $0x4fbb1aa9 // fmla v9.4s, v21.4s, v27.s[3]
-	WORD   $0x4fbb1aca // fmla v10.4s, v22.4s, v27.s[3]
-	WORD   $0x4fbb1aeb // fmla v11.4s, v23.4s, v27.s[3]
-	WORD   $0x4fbc1aac // fmla v12.4s, v21.4s, v28.s[3]
-	WORD   $0x4fbc1acd // fmla v13.4s, v22.4s, v28.s[3]
-	WORD   $0x4fbc1aee // fmla v14.4s, v23.4s, v28.s[3]
-	WORD   $0x4fbd1aaf // fmla v15.4s, v21.4s, v29.s[3]
-	WORD   $0x4fbd1ad0 // fmla v16.4s, v22.4s, v29.s[3]
-	WORD   $0x4fbd1af1 // fmla v17.4s, v23.4s, v29.s[3]
-	WORD   $0x4fbe1ab2 // fmla v18.4s, v21.4s, v30.s[3]
-	WORD   $0x4fbe1ad3 // fmla v19.4s, v22.4s, v30.s[3]
-	WORD   $0x4fbe1af4 // fmla v20.4s, v23.4s, v30.s[3]
-	ADD    $16, R8, R8
-	SUBS   $4, R11, R11
-	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R8, R1, R15
-	ADD $12, R15, R19
+	BNE  columns12Rows
+	ADD  R8, R1, R15
+	ADD  $12, R15, R19
 
 columns12AlongColumns:
 	VLD1.P (R15)(R9), [V24.S4]
@@ -23159,6 +23050,115 @@ columns12AlongColumns:
 	ADD    R9<<2, R8, R8
 	SUBS   $4, R11, R11
 	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R9
+	BNE columns12Fewer
+
+columns12AlongRows:
+	WORD   $0x3ce86838 // ldr q24, [x1,x8]
+	WORD   $0x3ce86859 // ldr q25, [x2,x8]
+	WORD   $0x3ce8687a // ldr q26, [x3,x8]
+	WORD   $0x3ce8689b // ldr q27, [x4,x8]
+	WORD   $0x3ce868bc // ldr q28, [x5,x8]
+	WORD   $0x3ce868dd // ldr q29, [x6,x8]
+	WORD   $0x3ce868fe // ldr q30, [x7,x8]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4f9812a0 // fmla v0.4s, v21.4s, v24.s[0]
+	WORD   $0x4f9812c1 // fmla v1.4s, v22.4s, v24.s[0]
+	WORD   $0x4f9812e2 // fmla v2.4s, v23.4s, v24.s[0]
+	WORD   $0x4f9912a3 // fmla v3.4s, v21.4s, v25.s[0]
+	WORD   $0x4f9912c4 // fmla v4.4s, v22.4s, v25.s[0]
+	WORD   $0x4f9912e5 // fmla v5.4s, v23.4s, v25.s[0]
+	WORD   $0x4f9a12a6 // fmla v6.4s, v21.4s, v26.s[0]
+	WORD   $0x4f9a12c7 // fmla v7.4s, v22.4s, v26.s[0]
+	WORD   $0x4f9a12e8 // fmla v8.4s, v23.4s, v26.s[0]
+	WORD   $0x4f9b12a9 // fmla v9.4s, v21.4s, v27.s[0]
+	WORD   $0x4f9b12ca // fmla v10.4s, v22.4s, v27.s[0]
+	WORD   $0x4f9b12eb // fmla v11.4s, v23.4s, v27.s[0]
+	WORD   $0x4f9c12ac // fmla v12.4s, v21.4s, v28.s[0]
+	WORD   $0x4f9c12cd // fmla v13.4s, v22.4s, v28.s[0]
+	WORD   $0x4f9c12ee // fmla v14.4s, v23.4s, v28.s[0]
+	WORD   $0x4f9d12af // fmla v15.4s, v21.4s, v29.s[0]
+	WORD   $0x4f9d12d0 // fmla v16.4s, v22.4s, v29.s[0]
+	WORD   $0x4f9d12f1 // fmla v17.4s, v23.4s, v29.s[0]
+	WORD   $0x4f9e12b2 // fmla v18.4s, v21.4s, v30.s[0]
+	WORD   $0x4f9e12d3 // fmla v19.4s, v22.4s, v30.s[0]
+	WORD   $0x4f9e12f4 // fmla v20.4s, v23.4s, v30.s[0]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4fb812a0 // fmla v0.4s, v21.4s, v24.s[1]
+	WORD   $0x4fb812c1 // fmla v1.4s, v22.4s, v24.s[1]
+	WORD   $0x4fb812e2 // fmla v2.4s, v23.4s, v24.s[1]
+	WORD   $0x4fb912a3 // fmla v3.4s, v21.4s, v25.s[1]
+	WORD   $0x4fb912c4 // fmla v4.4s, v22.4s, v25.s[1]
+	WORD   $0x4fb912e5 // fmla v5.4s, v23.4s, v25.s[1]
+	WORD   $0x4fba12a6 // fmla v6.4s, v21.4s, v26.s[1]
+	WORD   $0x4fba12c7 // fmla v7.4s, v22.4s, v26.s[1]
+	WORD   $0x4fba12e8 // fmla v8.4s, v23.4s, v26.s[1]
+	WORD   $0x4fbb12a9 // fmla v9.4s, v21.4s, v27.s[1]
+	WORD   $0x4fbb12ca // fmla v10.4s, v22.4s, v27.s[1]
+	WORD   $0x4fbb12eb // fmla v11.4s, v23.4s, v27.s[1]
+	WORD   $0x4fbc12ac // fmla v12.4s, v21.4s, v28.s[1]
+	WORD   $0x4fbc12cd // fmla v13.4s, v22.4s, v28.s[1]
+	WORD   $0x4fbc12ee // fmla v14.4s, v23.4s, v28.s[1]
+	WORD   $0x4fbd12af // fmla v15.4s, v21.4s, v29.s[1]
+	WORD   $0x4fbd12d0 // fmla v16.4s, v22.4s, v29.s[1]
+	WORD   $0x4fbd12f1 // fmla v17.4s, v23.4s, v29.s[1]
+	WORD   $0x4fbe12b2 // fmla v18.4s, v21.4s, v30.s[1]
+	WORD   $0x4fbe12d3 // fmla v19.4s, v22.4s, v30.s[1]
+	WORD   $0x4fbe12f4 // fmla v20.4s, v23.4s, v30.s[1]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4f981aa0 // fmla v0.4s, v21.4s, v24.s[2]
+	WORD   $0x4f981ac1 // fmla v1.4s, v22.4s, v24.s[2]
+	WORD   $0x4f981ae2 // fmla v2.4s, v23.4s, v24.s[2]
+	WORD   $0x4f991aa3 // fmla v3.4s, v21.4s, v25.s[2]
+	WORD   $0x4f991ac4 // fmla v4.4s, v22.4s, v25.s[2]
+	WORD   $0x4f991ae5 // fmla v5.4s, v23.4s, v25.s[2]
+	WORD   $0x4f9a1aa6 // fmla v6.4s, v21.4s, v26.s[2]
+	WORD   $0x4f9a1ac7 // fmla v7.4s, v22.4s, v26.s[2]
+	WORD   $0x4f9a1ae8 // fmla v8.4s, v23.4s, v26.s[2]
+	WORD   $0x4f9b1aa9 // fmla v9.4s, v21.4s, v27.s[2]
+	WORD   $0x4f9b1aca // fmla v10.4s, v22.4s, v27.s[2]
+	WORD   $0x4f9b1aeb // fmla v11.4s, v23.4s, v27.s[2]
+	WORD   $0x4f9c1aac // fmla v12.4s, v21.4s, v28.s[2]
+	WORD   $0x4f9c1acd // fmla v13.4s, v22.4s, v28.s[2]
+	WORD   $0x4f9c1aee // fmla v14.4s, v23.4s, v28.s[2]
+	WORD   $0x4f9d1aaf // fmla v15.4s, v21.4s, v29.s[2]
+	WORD   $0x4f9d1ad0 // fmla v16.4s, v22.4s, v29.s[2]
+	WORD   $0x4f9d1af1 // fmla v17.4s, v23.4s, v29.s[2]
+	WORD   $0x4f9e1ab2 // fmla v18.4s, v21.4s, v30.s[2]
+	WORD   $0x4f9e1ad3 // fmla v19.4s, v22.4s, v30.s[2]
+	WORD   $0x4f9e1af4 // fmla v20.4s, v23.4s, v30.s[2]
+	VLD1.P (R13)(R10), [V21.S4, V22.S4]
+	VLD1.P (R14)(R10), [V23.S4]
+	WORD   $0x4fb81aa0 // fmla v0.4s, v21.4s, v24.s[3]
+	WORD   $0x4fb81ac1 // fmla v1.4s, v22.4s, v24.s[3]
+	WORD   $0x4fb81ae2 // fmla v2.4s, v23.4s, v24.s[3]
+	WORD   $0x4fb91aa3 // fmla v3.4s, v21.4s, v25.s[3]
+	WORD   $0x4fb91ac4 // fmla v4.4s, v22.4s, v25.s[3]
+	WORD   $0x4fb91ae5 // fmla v5.4s, v23.4s, v25.s[3]
+	WORD   $0x4fba1aa6 // fmla v6.4s, v21.4s, v26.s[3]
+	WORD   $0x4fba1ac7 // fmla v7.4s, v22.4s, v26.s[3]
+	WORD   $0x4fba1ae8 // fmla v8.4s, v23.4s, v26.s[3]
+	WORD   $0x4fbb1aa9 // fmla v9.4s, v21.4s, v27.s[3]
+	WORD   $0x4fbb1aca // fmla v10.4s, v22.4s, v27.s[3]
+	WORD   $0x4fbb1aeb // fmla v11.4s, v23.4s, v27.s[3]
+	WORD   $0x4fbc1aac // fmla v12.4s, v21.4s, v28.s[3]
+	WORD   $0x4fbc1acd // fmla v13.4s, v22.4s, v28.s[3]
+	WORD   $0x4fbc1aee // fmla v14.4s, v23.4s, v28.s[3]
+	WORD   $0x4fbd1aaf // fmla v15.4s, v21.4s, v29.s[3]
+	WORD   $0x4fbd1ad0 // fmla v16.4s, v22.4s, v29.s[3]
+	WORD   $0x4fbd1af1 // fmla v17.4s, v23.4s, v29.s[3]
+	WORD   $0x4fbe1ab2 // fmla v18.4s, v21.4s, v30.s[3]
+	WORD   $0x4fbe1ad3 // fmla v19.4s, v22.4s, v30.s[3]
+	WORD   $0x4fbe1af4 // fmla v20.4s, v23.4s, v30.s[3]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns12AlongRows
 
 columns12Fewer:
 	ADDS $4, R11, R11
@@ -23380,6 +23380,8 @@ upTo12:
 	LSL  $2, R0, R0
 	MOVD bRow+112(FP), R11
 	LSL  $2, R11, R11
+	MOVD aCol+64(FP), R10
+	LSL  $2, R10, R10
 	MOVD aRow+56(FP), R13
 	MOVD a+48(FP), R1
 	ADD  R13<<2, R1, R2
@@ -23444,8 +23446,8 @@ columns12Tile:
 columns12Tap:
 	MOVD (R22), R12
 	LSL  $2, R12, R12
-	MOVD nextLines+96(FP), R10
-	CBZ  R10, columns12Asked
+	MOVD nextLines+96(FP), R24
+	CBZ  R24, columns12Asked
 	MOVD aNext+88(FP), R13
 	ADD  R13<<2, R12, R13
 	ADD  R1, R13, R13
@@ -23453,12 +23455,10 @@ columns12Tap:
 columns12Ask:
 	PRFM (R13), PLDL1KEEP
 	ADD  $64, R13, R13
-	SUBS $1, R10, R10
+	SUBS $1, R24, R24
 	BNE  columns12Ask
 
 columns12Asked:
-	MOVD aCol+64(FP), R10
-	LSL  $2, R10, R10
 	MOVD R12, R9
 	MOVD b+104(FP), R12
 	MOVD 8(R22), R13
@@ -23470,9 +23470,126 @@ columns12Asked:
 	BLT  columns12Fewer
 	MOVD aRow+56(FP), R13
 	CMP  $1, R13
-	BEQ  columns12Columns
-	CMP  $4, R10
-	BNE  columns12Fewer
+	BNE  columns12Rows
+	ADD  R9, R1, R19
+
+columns12AlongColumns:
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	VLD1.P (R19)(R10), [V27.S4, V28.S4]
+	VLD1.P (R14)(R11), [V24.S4, V25.S4]
+	VLD1.P (R15)(R11), [V26.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
+	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
+	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
+	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
+	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
+	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
+	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
+	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
+	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
+	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
+	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
+	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
+	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
+	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
+	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
+	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
+	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
+	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
+	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
+	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
+	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
+	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
+	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns12AlongColumns
+	B      columns12Fewer
+
+columns12Rows:
+	CMP $4, R10
+	BNE columns12Fewer
 
 columns12AlongRows:
 	WORD   $0x3ce9683b // ldr q27, [x1,x9]
@@ -23600,123 +23717,6 @@ columns12AlongRows:
 	ADD    $16, R9, R9
 	SUBS   $4, R12, R12
 	BGE    columns12AlongRows
-	B      columns12Fewer
-
-columns12Columns:
-	ADD R9, R1, R19
-
-columns12AlongColumns:
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	VLD1.P (R19)(R10), [V27.S4, V28.S4]
-	VLD1.P (R14)(R11), [V24.S4, V25.S4]
-	VLD1.P (R15)(R11), [V26.S4]
-	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
-	WORD   $0x4f9b1321 // fmla v1.4s, v25.4s, v27.s[0]
-	WORD   $0x4f9b1342 // fmla v2.4s, v26.4s, v27.s[0]
-	WORD   $0x4fbb1303 // fmla v3.4s, v24.4s, v27.s[1]
-	WORD   $0x4fbb1324 // fmla v4.4s, v25.4s, v27.s[1]
-	WORD   $0x4fbb1345 // fmla v5.4s, v26.4s, v27.s[1]
-	WORD   $0x4f9b1b06 // fmla v6.4s, v24.4s, v27.s[2]
-	WORD   $0x4f9b1b27 // fmla v7.4s, v25.4s, v27.s[2]
-	WORD   $0x4f9b1b48 // fmla v8.4s, v26.4s, v27.s[2]
-	WORD   $0x4fbb1b09 // fmla v9.4s, v24.4s, v27.s[3]
-	WORD   $0x4fbb1b2a // fmla v10.4s, v25.4s, v27.s[3]
-	WORD   $0x4fbb1b4b // fmla v11.4s, v26.4s, v27.s[3]
-	WORD   $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
-	WORD   $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
-	WORD   $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
-	WORD   $0x4fbc130f // fmla v15.4s, v24.4s, v28.s[1]
-	WORD   $0x4fbc1330 // fmla v16.4s, v25.4s, v28.s[1]
-	WORD   $0x4fbc1351 // fmla v17.4s, v26.4s, v28.s[1]
-	WORD   $0x4f9c1b12 // fmla v18.4s, v24.4s, v28.s[2]
-	WORD   $0x4f9c1b33 // fmla v19.4s, v25.4s, v28.s[2]
-	WORD   $0x4f9c1b54 // fmla v20.4s, v26.4s, v28.s[2]
-	WORD   $0x4fbc1b15 // fmla v21.4s, v24.4s, v28.s[3]
-	WORD   $0x4fbc1b36 // fmla v22.4s, v25.4s, v28.s[3]
-	WORD   $0x4fbc1b57 // fmla v23.4s, v26.4s, v28.s[3]
-	ADD    R10<<2, R9, R9
-	SUBS   $4, R12, R12
-	BGE    columns12AlongColumns
 
 columns12Fewer:
 	ADDS $4, R12, R12

@@ -37,13 +37,14 @@ type conv struct {
 	tiles     neon.R // that are left of the line
 	c         neon.R // of the tile
 	tap, taps neon.R // the tap at hand, and how many are left
+	lines     neon.R // of the cache that are left to be asked for
 }
 
 // lines emits the loop over lines of tiles, and returns. The arguments lines and c are those of the
 // line at hand. Pointers to A's rows go from tile to tile, and at the end of a line to the next
 // line's first tile.
 func lines(of tile.Tile) {
-	t := conv{Tile: of, tiles: of.R(), c: of.R(), tap: of.R(), taps: of.R()}
+	t := conv{Tile: of, tiles: of.R(), c: of.R(), tap: of.R(), taps: of.R(), lines: of.R()}
 	t.Bytes("bRow", t.BRow)
 	t.LoadA()
 
@@ -98,9 +99,9 @@ func (t conv) sum() {
 }
 
 // prefetchA asks for what the next tile or line sees of the tap that begins offset bytes behind the
-// tile. It uses registers that the sum sets later.
+// tile.
 func (t conv) prefetchA(offset neon.R) {
-	lines, next := t.ACol, t.Scratch
+	lines, next := t.lines, t.Scratch
 	t.CBZ(t.Load("nextLines", lines), t.Label+"Asked")
 	t.ADD(t.Scaled(t.Load("aNext", next)), offset, next)
 	t.ADD(t.A[0], next, next)

@@ -5,8 +5,9 @@ import "github.com/steppe-ml/steppe/asm_gen/neon"
 // steps is how many steps along k an unrolled loop takes at once.
 const steps = 4
 
-// LoadA loads the pointers to A's rows.
+// LoadA loads the pointers to A's rows, and the stride along k.
 func (t Tile) LoadA() {
+	t.Bytes("aCol", t.ACol)
 	aRow := t.Load("aRow", t.Scratch)
 	t.Load("a", t.A[0])
 	for i := 1; i < len(t.A); i++ {
@@ -23,7 +24,6 @@ func (t Tile) MoveA(by neon.R) {
 
 // Start begins along k at a number of bytes from the pointers to A's rows: a register, or 0.
 func (t Tile) Start(bytes neon.Operand) {
-	t.Bytes("aCol", t.ACol)
 	t.MOVD(bytes, t.along[0])
 	if len(t.along) > 1 {
 		t.Load("aRow", t.Scratch)
@@ -65,17 +65,7 @@ func (t Tile) unrolled() {
 	t.BLT(t.Label + "Fewer")
 	if t.Rows > 1 {
 		t.CMP(neon.Imm(1), t.Load("aRow", t.Scratch))
-		t.BEQ(t.Label + "Columns")
-	}
-	t.CMP(neon.Imm(int(t.Element)), t.ACol)
-	t.BNE(t.Label + "Fewer")
-	t.Func.Label(t.Label + "AlongRows")
-	t.alongRows()
-	t.again("AlongRows")
-
-	if t.Rows > 1 {
-		t.Func.B(t.Label + "Fewer")
-		t.Func.Label(t.Label + "Columns")
+		t.BNE(t.Label + "Rows")
 		t.enterColumn()
 		t.Func.Label(t.Label + "AlongColumns")
 		for range steps {
@@ -83,7 +73,14 @@ func (t Tile) unrolled() {
 		}
 		t.advance(neon.Times4(t.ACol))
 		t.again("AlongColumns")
+		t.Func.B(t.Label + "Fewer")
+		t.Func.Label(t.Label + "Rows")
 	}
+	t.CMP(neon.Imm(int(t.Element)), t.ACol)
+	t.BNE(t.Label + "Fewer")
+	t.Func.Label(t.Label + "AlongRows")
+	t.alongRows()
+	t.again("AlongRows")
 	t.Func.Label(t.Label + "Fewer")
 	t.ADDS(neon.Imm(steps), t.K, t.K)
 	t.BEQ(t.Label + "Done")
