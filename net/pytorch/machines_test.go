@@ -1,0 +1,48 @@
+package pytorch
+
+import (
+	"bytes"
+	"flag"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+)
+
+// machinesFile was written on amd64, and -golden.write writes it anew.
+const machinesFile = "testdata/amd64.safetensors"
+
+var writeMachinesFile = flag.Bool("golden.write", false, "write "+machinesFile+" anew")
+
+// A file is the same bytes on every machine, whatever the order of bytes in its memory, and each
+// reads it with the same bits.
+func TestFileOfAnotherMachine(t *testing.T) {
+	m, err := net.Compile(net.Shape{4, 4, 1}, net.Conv2D{Out: 2, Kernel: 3}, net.BatchNorm{}, net.ReLU{}, net.Flatten{}, net.Dense{Out: 2})
+	require.NoError(t, err)
+	params := m.Init(1)
+	for i := range params.Values { // no byte of them is like another
+		params.Values[i] = math.Float32frombits(0x3D010203 + uint32(i)*0x00030507)
+	}
+	meta := checkpoint.Meta{Model: "tiny", Input: m.InputShape(), Classes: 2, ClassNames: []string{"a", "ü"}}
+	var here bytes.Buffer
+	require.NoError(t, Write(&here, m, params, meta))
+	if *writeMachinesFile {
+		require.NoError(t, os.WriteFile(machinesFile, here.Bytes(), 0o644))
+	}
+	there, err := os.ReadFile(machinesFile)
+	require.NoError(t, err)
+	assert.Equal(t, there, here.Bytes())
+
+	f := open(t, machinesFile)
+	got, err := f.Params(m)
+	require.NoError(t, err)
+	assert.Equal(t, params, got)
+	gotMeta, err := f.Meta()
+	require.NoError(t, err)
+	assert.Equal(t, meta, gotMeta)
+}
