@@ -72,7 +72,8 @@ func (o *Optimizer) lay() {
 	o.packs, o.teacherPacks = o.program.NewPacks(o.packing), o.program.NewPacks(o.teacherPacking)
 	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
 	o.layClean()
-	o.cleanDeferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferredClean())
+	o.cleanOps = plan.deferredClean()
+	o.cleanDeferred = o.program.PlanDeferred(o.cfg.Batch, o.cleanOps)
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
 		o.unitAt[i+1] = o.unitAt[i]

@@ -79,6 +79,7 @@ type Optimizer struct {
 	cleanSums     [][]float32       // gradients at w by runs of shards; all of them end up in the first
 	ownClean      [][]float32       // with ranks: this rank's, which end up in the first of cleanSums
 	cleanAt       []int             // by op: where its parameters begin in the sums behind the first
+	cleanOps      []bool            // by op: its gradient at w is one call over the batch
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
 	keptSq        float64           // squared norm of the first, once a step has asked for it

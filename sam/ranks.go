@@ -7,6 +7,7 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
+	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/op"
@@ -71,7 +72,7 @@ func (t *rankState) statusOf(parts num.Span) []float32 { return floats(t.status[
 
 // unitsOf returns the units of a rank.
 func (p *plan) unitsOf(rank int) num.Span {
-	return cutUnits(len(p.units), p.ranks)[rank]
+	return num.Range(parallel.Cut(len(p.units), 1, p.ranks, rank))
 }
 
 // partsOfRank returns the parts of a rank.
@@ -486,10 +487,10 @@ func (p *plan) mostNodes() (ofRank, ofAll int) {
 	return ofRank, ofAll
 }
 
-// cutUnits returns the units of each rank.
+// cutUnits returns the units of each rank, of so many.
 func cutUnits(units, ranks int) (runs []num.Span) {
 	for rank := range ranks {
-		runs = append(runs, num.Range(units*rank/ranks, units*(rank+1)/ranks))
+		runs = append(runs, num.Range(parallel.Cut(units, 1, ranks, rank)))
 	}
 	return runs
 }
@@ -498,7 +499,7 @@ func cutUnits(units, ranks int) (runs []num.Span) {
 // needs for its part.
 func (o *Optimizer) vectorsExchanged() (longest, products int) {
 	longest = max(o.unitFloats(), o.cleanAt[len(o.plan.ops)])
-	for _, ops := range [][]bool{o.plan.deferred, o.plan.deferredClean()} {
+	for _, ops := range [][]bool{o.plan.deferred, o.cleanOps} {
 		if hull := o.hullOf(ops); hull.Len() > 0 {
 			longest = max(longest, hull.Len())
 			products, _ = o.plan.mostNodes()
@@ -548,7 +549,7 @@ func (o *Optimizer) addCleanOfRanks() error {
 		o.sumOwn(o.cleanDeferred, o.run.batch, o.runOf(plan.ownUnits()), nil, nil, all)
 		return t.Sum(all)
 	}
-	if err := o.treeOfProducts(o.cleanDeferred, o.run.batch, plan.deferredClean(), all); err != nil {
+	if err := o.treeOfProducts(o.cleanDeferred, o.run.batch, o.cleanOps, all); err != nil {
 		return err
 	}
 	length := o.cleanAt[len(plan.ops)]

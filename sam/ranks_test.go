@@ -3,98 +3,21 @@ package sam_test
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/ranks"
+	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 )
 
 var allRanks = flag.Bool("sam.ranks", false, "train every model with every method on several ranks")
-
-// goroutines are ranks in one process.
-type goroutines struct {
-	size  int
-	mail  [][]chan []float32 // by sender and receiver
-	bytes [][]chan []byte
-}
-
-func newGoroutines(size int) *goroutines {
-	g := &goroutines{size: size}
-	for range size {
-		var mail []chan []float32
-		var bytes []chan []byte
-		for range size {
-			mail, bytes = append(mail, make(chan []float32, 1)), append(bytes, make(chan []byte, 1))
-		}
-		g.mail, g.bytes = append(g.mail, mail), append(g.bytes, bytes)
-	}
-	return g
-}
-
-type member struct {
-	*goroutines
-	rank int
-}
-
-func (m member) Rank() int          { return m.rank }
-func (m member) Size() int          { return m.size }
-func (m member) Abort(reason error) { panic(reason) }
-func (m member) Barrier() error     { _, err := m.Gather(nil); return err }
-
-func (m member) Exchange(send, receive [][]float32) error {
-	for r := range m.size {
-		m.mail[m.rank][r] <- append([]float32(nil), send[r]...)
-	}
-	for r := range m.size {
-		got := <-m.mail[r][m.rank]
-		if len(got) != len(receive[r]) {
-			panic(fmt.Sprintf("rank %d: %d floats from %d, want %d", m.rank, len(got), r, len(receive[r])))
-		}
-		copy(receive[r], got)
-	}
-	return nil
-}
-
-func (m member) Gather(x []byte) (all [][]byte, err error) {
-	for r := range m.size {
-		m.bytes[m.rank][r] <- append([]byte(nil), x...)
-	}
-	for r := range m.size {
-		all = append(all, <-m.bytes[r][m.rank])
-	}
-	return all, nil
-}
-
-func (m member) Sum(x []float32) error {
-	send, receive := make([][]float32, m.size), make([][]float32, m.size)
-	for r := range m.size {
-		send[r], receive[r] = x, make([]float32, len(x))
-	}
-	if err := m.Exchange(send, receive); err != nil {
-		return err
-	}
-	clear(x)
-	for _, part := range receive {
-		for i, v := range part {
-			x[i] += v
-		}
-	}
-	return nil
-}
-
-func (m member) Broadcast(x []byte, root int) error {
-	all, err := m.Gather(x)
-	copy(x, all[root])
-	return err
-}
 
 // run trains a case on ranks, and returns the parameters and statistics of each.
 func (c goldenCase) run(t *testing.T, steps int, comm sam.Communicator, fast bool) (params []float32, last sam.Stats) {
@@ -137,7 +60,7 @@ func TestRanksMakeTheBitsOfOne(t *testing.T) {
 			const steps = 3
 			want, stats := c.run(t, steps, sam.Alone(), false)
 			for _, size := range sizes {
-				together(size, func(comm sam.Communicator) {
+				together(t, size, func(comm sam.Communicator) {
 					got, last := c.run(t, steps, comm, false)
 					if got == nil {
 						assert.Less(t, c.cfg.Shards, size)
@@ -160,7 +83,7 @@ func TestFastRanks(t *testing.T) {
 		t.Run(c.key, func(t *testing.T) {
 			want, stats := c.run(t, 2, nil, false)
 			for _, size := range []int{1, 2, 3} {
-				together(size, func(comm sam.Communicator) {
+				together(t, size, func(comm sam.Communicator) {
 					got, last := c.run(t, 2, comm, true)
 					if got == nil {
 						assert.Less(t, c.cfg.Shards, size)
@@ -222,7 +145,7 @@ func TestRanksRefuseTogether(t *testing.T) {
 				what, kind, params := refused(sam.Alone())
 				assert.True(t, kind)
 				for _, size := range []int{2, 3} {
-					together(size, func(comm sam.Communicator) {
+					together(t, size, func(comm sam.Communicator) {
 						gotWhat, gotKind, got := refused(comm)
 						assert.Equal(t, what, gotWhat)
 						assert.Equal(t, kind, gotKind)
@@ -235,13 +158,12 @@ func TestRanksRefuseTogether(t *testing.T) {
 }
 
 // together runs do as each of the ranks of a process.
-func together(size int, do func(comm sam.Communicator)) {
-	comm := newGoroutines(size)
-	var all sync.WaitGroup
-	for rank := range size {
-		all.Go(func() { do(member{comm, rank}) })
-	}
-	all.Wait()
+func together(t *testing.T, size int, do func(comm sam.Communicator)) {
+	t.Helper()
+	assert.NoError(t, ranks.Run(size, func(r *ranks.Rank) error {
+		do(r)
+		return nil
+	}))
 }
 
 func caseOf(t *testing.T, key string) goldenCase {
@@ -257,7 +179,7 @@ func caseOf(t *testing.T, key string) goldenCase {
 func TestPlanOfRanks(t *testing.T) {
 	c := caseOf(t, "mse/msam/8/sgd")
 	c.cfg.Batch = goldenBatch
-	together(3, func(comm sam.Communicator) {
+	together(t, 3, func(comm sam.Communicator) {
 		cfg := c.cfg
 		cfg.Communicator = comm
 		plan, err := sam.NewPlan(c.model, cfg)
@@ -274,13 +196,43 @@ func TestPlanOfRanks(t *testing.T) {
 func TestTooManyRanks(t *testing.T) {
 	c := caseOf(t, "plain/msam/3/sgd") // whose normalization sees whole shards
 	c.cfg.Batch = goldenBatch
-	c.cfg.Communicator = member{newGoroutines(4), 0}
+	for size, want := range map[int]string{
+		4:  "sam: Communicator has 4 ranks, and a batch of 24 samples in 3 shards can be cut into 3 units: give a larger batch or more shards",
+		17: "sam: Communicator has 17 ranks, want at most 16, since a batch is cut into so many units",
+	} {
+		together(t, size, func(comm sam.Communicator) {
+			cfg := c.cfg
+			cfg.Communicator = comm
+			_, err := sam.New(c.model, c.model.Init(1), cfg)
+			assert.EqualError(t, err, want)
+		})
+	}
+	c.cfg.Fast = true
 	_, err := sam.New(c.model, c.model.Init(1), c.cfg)
-	assert.EqualError(t, err, "sam: Communicator has 4 ranks, and a batch of 24 samples in 3 shards can be cut into 3 units: give a larger batch or more shards")
-	c.cfg.Communicator = member{newGoroutines(17), 0}
-	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
-	assert.EqualError(t, err, "sam: Communicator has 17 ranks, want at most 16, since a batch is cut into so many units")
-	c.cfg.Communicator, c.cfg.Fast = nil, true
-	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
 	assert.EqualError(t, err, "sam: Fast is set, and Communicator isn't, so that there is nothing to sum")
+}
+
+// In steady state a step that ranks could share allocates nothing.
+func TestAloneAllocatesNothing(t *testing.T) {
+	if testing.Short() { // as they are where allocations are others, and steps slow
+		t.Skip()
+	}
+	for _, key := range []string{"mse/msam/8", "mse/msam/1", "plain/msam/3", "mse/mgsam/8"} {
+		c := caseOf(t, key+"/sgd")
+		c.cfg.Batch, c.cfg.Workers, c.cfg.Communicator = goldenBatch, 1, sam.Alone()
+		o, err := sam.New(c.model, c.model.Init(1), c.cfg)
+		require.NoError(t, err)
+		r := rand.New(rand.NewPCG(1, 2))
+		full, short := goldenBatchOf(r, goldenBatch, c.model), goldenBatchOf(r, goldenShort, c.model)
+		steps := func() {
+			for _, b := range []net.Batch{full, short} {
+				_, err := o.Step(b)
+				require.NoError(t, err)
+			}
+		}
+		for range 3 {
+			steps()
+		}
+		require.Less(t, testing.AllocsPerRun(10, steps), 0.5, key)
+	}
 }
