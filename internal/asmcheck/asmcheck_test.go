@@ -398,9 +398,24 @@ TEXT ·tile1x4NEON(SB), NOSPLIT, $40-161
 	FMOVQ F3, kept-40(SP)
 	MOVD  $kept-40(SP), R5
 
+oneAsk:
+	PRFM (R13), PLDL1KEEP
+	BNE  oneAsk
+
+oneAlongRows:
+	WORD   $0x3ce3785b // ldr q27, [x2, x3, lsl #4]
+	VLD1.P (R10)(R6), [V24.S4]
+	WORD   $0x4f9b1300 // fmla v0.4s, v24.4s, v27.s[0]
+	VLD1.P (R10)(R6), [V24.S4]
+	WORD   $0x4fbb1300 // fmla v0.4s, v24.4s, v27.s[1]
+	VLD1.P (R10)(R6), [V24.S4]
+	WORD   $0x4f9b1b00 // fmla v0.4s, v24.4s, v27.s[2]
+	VLD1.P (R10)(R6), [V24.S4]
+	WORD   $0x4fbb1b00 // fmla v0.4s, v24.4s, v27.s[3]
+	BGE    oneAlongRows
+
 oneK:
 	FMOVQ (R2), F24
-	WORD  $0x3ce37841 // ldr q1, [x2, x3, lsl #4]
 	FMOVS (R1)(R9<<2), F27
 	VFMLA V24.S4, V27.S4, V0.S4
 	CBNZ  R11, oneK
@@ -450,8 +465,8 @@ func TestChecksCanFail(t *testing.T) {
 		{"reserved registers", framed, "$kept-40", "$kept-48", "tile1x4NEON: MOVD $kept-48(SP), R5"},
 		{"reserved registers", framed, "MOVD  R4, 8(RSP)", "MOVD.W R4, 8(RSP)", "tile1x4NEON: MOVD.W R4, 8(RSP)"},
 		{"reserved registers", framed, "MOVD  R4, 8(RSP)", "ADD $8, RSP, R4", "tile1x4NEON: ADD $8, RSP, R4"},
-		{"reserved registers", framed, "[x2, x3,", "[x2, x18,", "tile1x4NEON: ldr q1, [x2, x18, lsl #4]"},
-		{"reserved registers", framed, "[x2, x3,", "[sp, x3,", "tile1x4NEON: ldr q1, [sp, x3, lsl #4]"},
+		{"reserved registers", framed, "[x2, x3,", "[x2, x18,", "tile1x4NEON: ldr q27, [x2, x18, lsl #4]"},
+		{"reserved registers", framed, "[x2, x3,", "[sp, x3,", "tile1x4NEON: ldr q27, [sp, x3, lsl #4]"},
 		{"reserved registers", arm64, "(R19)(R13)", "8(RSP)", "sgemm1x12NEON: VLD1.P 8(RSP), [V24.S4, V25.S4]"},
 		{"registers of the set", amd64, "(CX), Y4", "(CX), Y16", "sgemm2x16AVX2: VMOVUPS (CX), Y16"},
 		{"registers of the set", amd64, "(CX), Y4", "(CX), Z4", "sgemm2x16AVX2: VMOVUPS (CX), Z4"},
@@ -504,8 +519,17 @@ func TestChecksCanFail(t *testing.T) {
 		{"GEMM loops", double512, "Z2, Z1\n", "Y2, Y1\n", "dgemm2x8AVX512: oneK sums in registers of the wrong width: VFMADD231PD.BCST (AX)(DI*1), Y2, Y1"},
 		{"GEMM loops", double512, "dgemm1x16", "dgemm1x32", "dgemm1x32AVX512: has no K loop for 4 vectors, masked"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmla v2.2s", "sgemm1x12NEON: threeK sums in registers of the wrong width: fmla v2.2s, v26.4s, v27.s[0]"},
-		{"GEMM loops", arm64, "fmla v2.4s", "fmla v1.4s", "sgemm1x12NEON: threeK has 2 accumulators for 3 FMAs"},
-		{"GEMM loops", arm64, "VFMLA V24", "VFMUL V24", "sgemm1x12NEON: oneK has 0 FMAs for 1 rows of 1 vectors"},
+		{"GEMM loops", arm64, "fmla v2.4s", "fmla v1.4s", "sgemm1x12NEON: threeK has 3 FMAs for 2 accumulators"},
+		{"GEMM loops", arm64, "fmla v2.4s", "fmul v2.4s", "sgemm1x12NEON: threeK has 1 vector instructions besides loads and FMAs"},
+		{"GEMM loops", arm64, "VFMLA V24", "VFMUL V24", "sgemm1x12NEON: oneK has 0 accumulators for 1 rows"},
+		{"GEMM loops", arm64, "sgemm1x12", "sgemm2x12", "sgemm2x12NEON: threeK has 3 accumulators for 2 rows"},
+		{"GEMM loops", arm64, "FMOVS  (R1)(R9<<2), F27", "FMOVQ (R1), F27", "sgemm1x12NEON: threeK reads 0 elements of A for 1 rows"},
+		{"GEMM loops", arm64, "FMOVQ (R19), F24", "FMOVQ (R19), F24\n\tFMOVQ (R19), F25\n\tFMOVQ (R19), F26", "sgemm1x12NEON: oneK has 4 loads for 1 rows and 1 vectors"},
+		{"GEMM loops", arm64, "CBNZ   R11, threeK", "FMOVQ F1, n+8(FP)\n\tCBNZ R11, threeK", "sgemm1x12NEON: threeK uses the stack: FMOVQ F1, n+8(FP)"},
+		{"GEMM loops", framed, "CBNZ  R11, oneK", "FMOVQ F1, 8(RSP)\n\tCBNZ R11, oneK", "tile1x4NEON: oneK uses the stack: FMOVQ F1, 8(RSP)"},
+		{"GEMM loops", framed, "PRFM (R13), PLDL1KEEP", "FMOVQ (R13), F1", "tile1x4NEON: oneAsk has 0 accumulators for 1 rows"},
+		{"GEMM loops", framed, "WORD   $0x3ce3785b // ldr q27, [x2, x3, lsl #4]", strings.Repeat("FMOVS (R1), F27\n\t", 8), "tile1x4NEON: oneAlongRows has 12 loads for 4 steps, which have 2 each"},
+		{"GEMM loops", framed, "CBNZ  R11, oneK", "CBNZ R11, one", "tile1x4NEON: has no K loop for 1 vectors"},
 		{"GEMM loops", arm64, "CBNZ   R11, twoK", "CBNZ R11, two", "sgemm1x12NEON: has no K loop for 2 vectors"},
 		{"GEMM loops", arm64, "sgemm1x12", "sgemm1x8", "sgemm1x8NEON: has one too many: K loop for 3 vectors"},
 		{"GEMM loops", double, "dgemm1x6", "dgemm1x12", "dgemm1x12NEON: has no K loop for 6 vectors"},

@@ -17,6 +17,7 @@ type set struct {
 	foreign *regexp.Regexp // registers that it lacks
 	// Whether kernels for panels have K loops without a mask, and with one.
 	unmasked, masked bool
+	byLanes          bool // FMAs multiply by lanes, so vectors of A are as good as elements
 }
 
 var sets = map[string]set{
@@ -30,7 +31,7 @@ var sets = map[string]set{
 		sums: regexp.MustCompile(`^Z\d+$`),
 	},
 	"NEON": {
-		arch: "arm64", lanes: 4, unmasked: true,
+		arch: "arm64", lanes: 4, unmasked: true, byLanes: true,
 		sums: regexp.MustCompile(`^[vV]\d+\.(4s|S4|2d|D2)$`),
 	},
 }
@@ -239,9 +240,9 @@ func ends(_ *source, f function) (wrong []string) {
 var (
 	tile   = regexp.MustCompile(`^(?:tile|([sd])gemm)(Wide|Halves)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD](\.BCST)?|VFML[AS]|fml[as])$`)
-	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
-	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                     // of them, those under a mask
-	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?|.*\.BCST)$`)   // loads of A's elements
+	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ|ldr)$`) // loads of B's vectors
+	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                         // of them, those under a mask
+	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD](\.P)?|VLD1R(\.P)?|.*\.BCST)$`) // loads of A's elements
 	stack  = regexp.MustCompile(`\((FP|R?SP)\)`)
 )
 
@@ -319,6 +320,9 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	if k.columns%k.lanes != 0 {
 		wrong = append(wrong, fmt.Sprintf("%d columns are no whole vectors of %d", k.columns, k.lanes))
 	}
+	if k.byLanes {
+		return append(wrong, laneLoops(s, f, k)...)
+	}
 	loops := map[string]int{} // too many, or, below 0, too few
 	for _, loop := range f.innermost() {
 		l := countK(loop, k.set)
@@ -363,6 +367,60 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	return wrong
 }
 
+// laneLoops is gemmLoops for sets that multiply by lanes. A K loop takes one step, for which it
+// loads r elements of A, or four, for which it has fewer loads than four of single steps. For each v
+// there is a loop of single steps; there are several where a row of fewer columns than a vector's is
+// moved in other ways. Loops that move it alike have labels that begin alike.
+func laneLoops(s *source, f function, k gemmKernel) (wrong []string) {
+	single := map[string]bool{}
+	step := map[string]int{} // loads, by the beginning of the label
+	unrolled := map[string]int{}
+	for _, loop := range f.innermost() {
+		l := countK(loop, k.set)
+		if l.prefetches {
+			continue
+		}
+		wrong = append(wrong, l.wrong...)
+		c, sums := tallyOf(loop.code), len(l.accumulators)
+		v, loads := sums/k.rows, c.quads+c.elements
+		if c.vector+c.stores > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s has %d vector instructions besides loads and FMAs", loop.label, c.vector+c.stores))
+		}
+		switch {
+		case sums == 0 || sums != k.rows*v:
+			wrong = append(wrong, fmt.Sprintf("%s has %d accumulators for %d rows", loop.label, sums, k.rows))
+		case l.fmas == steps*sums:
+			unrolled[loop.label] = loads
+		case l.fmas != sums:
+			wrong = append(wrong, fmt.Sprintf("%s has %d FMAs for %d accumulators", loop.label, l.fmas, sums))
+		case l.elements != k.rows:
+			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, k.rows))
+		case loads > k.rows+max(v, 2):
+			wrong = append(wrong, fmt.Sprintf("%s has %d loads for %d rows and %d vectors", loop.label, loads, k.rows, v))
+		default:
+			single[loopFor(v, false)] = true
+			step[labelStart.FindString(loop.label)] = loads
+		}
+	}
+	for label, loads := range unrolled {
+		if one := step[labelStart.FindString(label)]; loads > steps*one || loads == steps*one && k.rows > 1 {
+			wrong = append(wrong, fmt.Sprintf("%s has %d loads for %d steps, which have %d each", label, loads, steps, one))
+		}
+	}
+	for _, loop := range k.loops(s) {
+		if !single[loop] {
+			wrong = append(wrong, "has no "+loop)
+		}
+		delete(single, loop)
+	}
+	for loop := range single {
+		wrong = append(wrong, "has one too many: "+loop)
+	}
+	return wrong
+}
+
+var labelStart = regexp.MustCompile(`^[a-z]+\d*`)
+
 // kLoop is what a K loop is made of.
 type kLoop struct {
 	fmas, vectors, elements int
@@ -379,7 +437,7 @@ const steps = 4
 func (l kLoop) unrolled(rows int) bool { return l.elements == steps*rows && l.vectors%steps == 0 }
 
 func countK(loop block, of set) kLoop {
-	l := kLoop{accumulators: map[string]bool{}, prefetches: strings.HasPrefix(loop.code[0].op, "PREFETCH")}
+	l := kLoop{accumulators: map[string]bool{}, prefetches: strings.HasPrefix(loop.code[0].op, "PREFETCH") || loop.code[0].op == "PRFM"}
 	for _, i := range loop.code {
 		if stack.MatchString(i.String()) {
 			l.wrong = append(l.wrong, fmt.Sprintf("%s uses the stack: %v", loop.label, i))

@@ -119,13 +119,42 @@ func (f function) names(re *regexp.Regexp) (where string, found bool) {
 	return "", false
 }
 
-// innermost returns the loops of f that are one block, up to the jump back.
+// innermost returns the loops of f without loops in them, up to the jump back. Those of several
+// blocks have all of their branches.
 func (f function) innermost() (loops []block) {
-	for _, b := range f.blocks {
+	headers := map[string]int{}
+	end := map[int][2]int{} // by the first block: the last block, and its instruction that jumps back
+	for n, b := range f.blocks {
+		if b.label != "" {
+			headers[b.label] = n
+		}
 		for at, i := range b.code {
-			if n := len(i.operands); b.label != "" && n > 0 && i.operands[n-1] == b.label {
-				loops = append(loops, block{b.label, b.code[:at+1]})
+			if len(i.operands) == 0 {
+				continue
 			}
+			if header, ok := headers[i.operands[len(i.operands)-1]]; ok {
+				end[header] = [2]int{n, at}
+			}
+		}
+	}
+	for header := range f.blocks {
+		last, ok := end[header]
+		if !ok {
+			continue
+		}
+		nested := false
+		loop := block{label: f.blocks[header].label}
+		for n := header; n <= last[0]; n++ {
+			if _, ok := end[n]; ok && n > header {
+				nested = true
+			}
+			if n < last[0] {
+				loop.code = append(loop.code, f.blocks[n].code...)
+			}
+		}
+		if !nested {
+			loop.code = append(loop.code, f.blocks[last[0]].code[:last[1]+1]...)
+			loops = append(loops, loop)
 		}
 	}
 	return loops
