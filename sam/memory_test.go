@@ -1,11 +1,13 @@
 package sam
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/steppe-ml/steppe/internal/num"
+	"github.com/steppe-ml/steppe/internal/ranks"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,17 +22,18 @@ func taken(o *Optimizer) Memory {
 		return total
 	}
 	m := Memory{
-		Gradients:  bytes(o.ghat) + bytes(o.units...),
+		Gradients:  bytes(o.ghat) + bytes(o.units...) + bytes(o.ranks.sum, o.ranks.tree.scratch) + bytes(o.ranks.products...),
 		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
 		Perturbed:  bytes(o.noise.sum),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
-		Combined:   bytes(o.cleanSums...) + bytes(o.kept...) + bytes(o.ahead),
+		Combined:   bytes(o.cleanSums...) + bytes(o.ownClean...) + bytes(o.kept...) + bytes(o.ahead),
 		Statistics: bytes(o.mean, o.state) + bytes(o.stats...),
 	}
 	if s := o.selection; o.plan.selects() {
 		m.Selected = bytes(s.memory.X) + 8*len(s.before) + 8*len(s.after) + 4*len(s.memory.Tokens) + len(s.memory.Segments) + 8*len(s.memory.Starts)
 	}
 	for _, w := range o.workers {
+		m.Gradients += bytes(w.levels...)
 		m.Workspaces += w.descent.Bytes()
 		if w.teacher != nil {
 			m.Workspaces += w.teacher.Bytes()
@@ -57,6 +60,39 @@ func TestMemoryIsWhatWasPlanned(t *testing.T) {
 					what := fmt.Sprintf("%s, %s, %d shards, %d workers", sub.name, name, shards, workers)
 					assert.Equal(t, o.plan.memory, taken(o), what)
 					assert.Equal(t, o.plan.bytes, taken(o).total(), what)
+				}
+			}
+		}
+	}
+}
+
+// So it is on ranks, and no step takes more.
+func TestMemoryOfRanks(t *testing.T) {
+	const batch = 64
+	for _, sub := range subjects(t) {
+		for _, method := range []string{"sgd", "sam", "msam", "mgsam", "mesam"} {
+			row, err := Lookup(method)
+			require.NoError(t, err)
+			for _, shards := range []int{1, 6, 16} {
+				for _, fast := range []bool{false, true} {
+					assert.NoError(t, ranks.Run(3, func(r *ranks.Rank) error {
+						cfg := row.Preset
+						cfg.Base, cfg.Batch, cfg.Workers, cfg.Communicator, cfg.Fast = optim.SGD{LR: 0.1}, batch, 1+r.Rank(), r, fast
+						if row.Sharded() {
+							cfg.Shards = shards
+						}
+						o, err := New(sub.model, sub.model.Init(1), cfg)
+						if field := (*optim.FieldError)(nil); errors.As(err, &field) && field.Field == "Communicator" {
+							return nil // one shard that can't be cut
+						}
+						require.NoError(t, err)
+						for _, n := range []int{batch, 52, 36, 12} {
+							_, err := o.Step(learnable(1, n))
+							require.NoError(t, err)
+							assert.Equal(t, o.plan.memory, taken(o), "%s, %s, %d shards, rank %d, fast %v, %d samples", sub.name, method, shards, r.Rank(), fast, n)
+						}
+						return nil
+					}))
 				}
 			}
 		}
