@@ -11,16 +11,23 @@ import (
 // for, and why.
 var (
 	without32 = map[simd.ISA]map[string]string{
-		simd.AVX2:         {"broad.tile": tooFewRegisters},
-		simd.AVX512:       {"copyTiles": copiesRows, "CopyChannels": readsInPlace},
-		simd.AVX512Halves: {"broad.tile": narrowPanels, "copyTiles": copiesRows, "CopyChannels": readsInPlace},
+		simd.AVX2:         {"broad.tile": tooFewRegisters, "copyRows": rowsInPlace},
+		simd.AVX512:       {"copyTiles": copiesRows, "copyRows": rowsInPlace, "CopyChannels": readsInPlace},
+		simd.AVX512Halves: {
+			"broad.tile": narrowPanels, "copyTiles": copiesRows, "copyRows": rowsInPlace, "CopyChannels": readsInPlace,
+		},
 		simd.NEON:         {"broad.tile": tooFewRegisters},
 	}
 	without64 = map[simd.ISA]map[string]string{
-		simd.AVX2:   {"broad.tile": tooFewRegisters, "taps.tile": convolutions, "CopyChannels": convolutions},
-		simd.AVX512: {"copyTiles": copiesRows, "taps.tile": convolutions, "CopyChannels": convolutions},
+		simd.AVX2: {
+			"broad.tile": tooFewRegisters, "copyRows": rowsInPlace, "taps.tile": convolutions, "CopyChannels": convolutions,
+		},
+		simd.AVX512: {
+			"copyTiles": copiesRows, "copyRows": rowsInPlace, "taps.tile": convolutions, "CopyChannels": convolutions,
+		},
 		simd.AVX512Halves: {
-			"broad.tile": narrowPanels, "copyTiles": copiesRows, "taps.tile": convolutions, "CopyChannels": convolutions,
+			"broad.tile": narrowPanels, "copyTiles": copiesRows, "copyRows": rowsInPlace,
+			"taps.tile": convolutions, "CopyChannels": convolutions,
 		},
 		simd.NEON: {"broad.tile": tooFewRegisters, "taps.tile": convolutions, "CopyChannels": convolutions},
 	}
@@ -29,6 +36,7 @@ var (
 const (
 	convolutions    = "convolutions are of float32"
 	copiesRows      = "a transposed A is copied as it lies"
+	rowsInPlace     = "a row-major A is read in place, since an element in memory is an operand"
 	readsInPlace    = "convolutions read the input of a filter's gradient in place"
 	narrowPanels    = "panels of one vector more each leave no columns empty"
 	tooFewRegisters = "a tile of one vector more has fewer rows than a whole panel's, and as many accumulators"
