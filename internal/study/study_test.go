@@ -322,6 +322,18 @@ func TestSumOfText(t *testing.T) {
 	assert.Equal(t, "none", sums[again])
 }
 
+// A store is read on machines with another order of bytes in memory, too, so sums are the same.
+func TestSumOnOtherMachines(t *testing.T) {
+	train, test, err := dataset.Digits()
+	require.NoError(t, err)
+	sum, err := Sum(train, test)
+	require.NoError(t, err)
+	assert.Equal(t, "cee81749", sum)
+	sum, err = Sum(dataset.SyntheticText(50, 3, 7, 4, 20, 1))
+	require.NoError(t, err)
+	assert.Equal(t, "53e78436", sum)
+}
+
 // Of equally good candidates the middle one of the longest run of neighbors is chosen; a refused run
 // is worse than any accuracy.
 func TestMiddleBest(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/sam/train"
@@ -171,6 +172,15 @@ func TestRhoResume(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("{}\n"), 0o666))
 	_, err = Rho(t.Context(), run, o)
 	require.ErrorContains(t, err, "trials of version 0, want 1")
+}
+
+// Trials are read on machines with another order of bytes in memory, too, so sums are the same.
+func TestSumOnOtherMachines(t *testing.T) {
+	data, _, err := dataset.Digits()
+	require.NoError(t, err)
+	assert.Equal(t, "a8e7aa89", sum(data))
+	assert.Equal(t, "ff8c4a90", sum(dataset.SyntheticText(50, 3, 7, 4, 20, 1)))
+	assert.Equal(t, "e4dac73f", checksum([]float32{1, -2}, []float64{3}, []uint64{4, 5}))
 }
 
 func TestRhoErrors(t *testing.T) {
