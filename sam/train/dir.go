@@ -48,7 +48,7 @@ func Vacant(dir string) error {
 // openDir makes Dir, keeps other runs out of it until unlock is called, and removes what a killed
 // process has left of files that it was writing. created says whether there was no Dir before.
 func (r *Run) openDir() (unlock func(), created bool, err error) {
-	if r.Dir == "" {
+	if !r.keepsFiles() {
 		return func() {}, false, nil
 	}
 	if _, err := os.Stat(r.Dir); errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +74,7 @@ func (r *Run) openDir() (unlock func(), created bool, err error) {
 // files of PrepareDir. Then come the run's own files, and then the log, which loses rows of steps
 // that the state doesn't have.
 func (l *loop) beginDir(another bool) error {
-	if l.Dir == "" {
+	if !l.keepsFiles() {
 		return nil
 	}
 	if another {
@@ -133,7 +133,7 @@ func (e *SaveError) Unwrap() error { return e.Err }
 // save brings the files in Dir up to date: the log and the best parameters first, so that a state
 // isn't there without the rows and the parameters that it knows of.
 func (l *loop) save() error {
-	if l.Dir == "" || l.saved {
+	if !l.keepsFiles() || l.saved {
 		return nil
 	}
 	if err := l.saveFiles(); err != nil {

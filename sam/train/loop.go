@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/steppe-ml/steppe/internal/agree"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/sam"
@@ -30,6 +31,7 @@ type loop struct {
 	status    Status
 	rows      *logWriter // of Dir; nil without
 	mark      time.Time  // up to which sums.Seconds counts
+	ending    error      // by which the last step ends the run; other ranks have yet to hear of it
 	saved     bool       // the state is in Dir
 	bestSaved bool       // and the best parameters
 	epochs    []byte     // the first encoded epochs of the history, as a State is saved with them
@@ -106,7 +108,7 @@ func (l *loop) run(ctx context.Context, another bool) (*History, error) {
 		l.keepBest() // Monitor may be another than before, and rank the last epoch first
 	}
 	defer l.closeDir()
-	if err := l.beginDir(another); err != nil {
+	if err := l.ranks.agree(l.beginDir(another)); err != nil {
 		return nil, err
 	}
 	ended := false
@@ -115,7 +117,7 @@ func (l *loop) run(ctx context.Context, another bool) (*History, error) {
 			l.rescue()
 		}
 	}()
-	err := l.call(AtStart)
+	err := l.ranks.agree(l.call(AtStart))
 	if err == nil {
 		err = l.train(ctx)
 	}
@@ -129,6 +131,9 @@ func (l *loop) run(ctx context.Context, another bool) (*History, error) {
 		err = last
 	}
 	ended = true
+	if !errors.As(err, new(*agree.Lost)) {
+		err = l.ranks.agree(err)
+	}
 	return l.history, err
 }
 
@@ -168,30 +173,44 @@ func (l *loop) train(ctx context.Context) error {
 	for l.epoch < l.Epochs {
 		l.mark = time.Now()
 		for batch, err := range l.loader.From(uint64(l.epoch), l.batch) {
-			if ctx.Err() != nil {
-				return l.interrupted(ctx)
-			}
-			if err != nil {
-				return fmt.Errorf("train: epoch %d, batch %d: %w", l.epoch+1, l.batch+1, err)
+			if err := l.ranks.meet(l.obstacle(ctx, err)); err != nil {
+				return err
 			}
 			start := time.Now()
 			stats, err := l.opt.Step(batch)
 			if err != nil {
 				return &StepError{l.epoch + 1, l.batch + 1, err}
 			}
-			if err := l.endStep(batch.N, stats, time.Since(start)); err != nil {
-				return err
+			l.ending = l.endStep(batch.N, stats, time.Since(start))
+			if l.ending == nil {
+				l.ending = l.call(AfterStep)
 			}
-			if err := l.call(AfterStep); err != nil {
-				return err
+			if l.ending != nil && !l.ranks.several() {
+				return l.ending
 			}
+		}
+		if err := l.ranks.meet(l.ending); err != nil {
+			return err
 		}
 		if err := l.endEpoch(ctx); err != nil {
 			return err
 		}
-		if err := l.call(AfterEpoch); err != nil {
+		if err := l.ranks.agree(l.call(AfterEpoch)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// obstacle returns why this rank can't make the next step: reading is the error of its batch.
+func (l *loop) obstacle(ctx context.Context, reading error) error {
+	switch {
+	case l.ending != nil:
+		return l.ending
+	case ctx.Err() != nil:
+		return l.interrupted(ctx)
+	case reading != nil:
+		return fmt.Errorf("train: epoch %d, batch %d: %w", l.epoch+1, l.batch+1, reading)
 	}
 	return nil
 }
@@ -253,14 +272,16 @@ func (l *loop) show() {
 // they are the best so far, and saves. If it is interrupted, the run is still before it.
 func (l *loop) endEpoch(ctx context.Context) error {
 	e := l.sums.epoch(l.epoch + 1)
+	var err error
 	if l.Valid != nil {
-		var err error
-		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); err != nil {
-			if ctx.Err() != nil {
-				return l.interrupted(ctx)
-			}
-			return fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
+		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); ctx.Err() != nil && err != nil {
+			err = l.interrupted(ctx)
+		} else if err != nil {
+			err = fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
 		}
+	}
+	if err := l.ranks.agree(err); err != nil {
+		return err
 	}
 	row := l.sums.row(RowEpoch, l.epoch+1, l.steps)
 	for name, score := range e.Valid {
@@ -272,10 +293,10 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	l.history.Epochs = append(l.history.Epochs, e)
 	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, sums{}, false
 	l.keepBest()
-	if err := l.addRow(row); err != nil {
-		return err
+	if err = l.addRow(row); err == nil {
+		err = l.save()
 	}
-	return l.save()
+	return l.ranks.agree(err)
 }
 
 // keepBest copies the parameters if the last epoch is better, by Monitor, than BestEpoch. The

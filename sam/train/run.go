@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/agree"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
@@ -46,7 +47,8 @@ type Run struct {
 	// its error instead. The state is saved by then, if that is possible.
 	Finish func(h *History, ended error) error
 
-	loop *loop // of the last Start or Resume
+	loop  *loop    // of the last Start or Resume
+	ranks *rankSet // of the call under way
 }
 
 // Loader returns Train as the run uses it: with Seed filled in, and with DropLast if the last
@@ -182,6 +184,14 @@ func (r *Run) metrics() []Metric {
 //
 // If Dir has files of another run, and Overwrite isn't set, Start returns a *DirError. With
 // Overwrite they are removed before the run writes any.
+//
+// If Optimizer.Communicator connects several ranks, each calls Start with the same fields. They may
+// differ in Hooks, Workers and MaxMemory, and what ranks know by a glance at the fields, the data
+// and the parameters, must be the same. Rank 0 alone has files: on others Dir isn't read nor
+// written, and PrepareDir and Finish aren't called. Hooks are called on all ranks. An error of
+// one rank, a Stop of one rank's hook and the end of one rank's ctx end the run on all ranks after
+// the same step, with the same error; that of another rank has its number. A rank that panics, and
+// one that can't reach the others, has to end them: see Communicator.Abort.
 func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
 
 // Resume goes on from the last state in Dir, or starts if there is none, so that a program that
@@ -196,12 +206,18 @@ func (r *Run) Resume(ctx context.Context) (*History, error) {
 		return nil, errors.New("train: Resume without Dir: ResumeFrom takes a State")
 	}
 	return r.open(func() (*History, error) {
-		state, err := LoadState(r.last(), r.Model)
-		if errors.Is(err, fs.ErrNotExist) {
-			return r.begin(ctx, nil)
+		var state *State
+		var err error
+		if r.ranks.leads() {
+			if state, err = LoadState(r.last(), r.Model); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
 		}
-		if err != nil {
+		if state, err = r.ranks.share(state, err, r.Model); err != nil {
 			return nil, err
+		}
+		if state == nil {
+			return r.begin(ctx, nil)
 		}
 		return r.run(ctx, state, false)
 	})
@@ -224,17 +240,20 @@ func (r *Run) start(ctx context.Context, state *State) (*History, error) {
 // open calls f for a valid run, while no other run can be in Dir. A folder that it has made and
 // that is still empty doesn't stay.
 func (r *Run) open(f func() (*History, error)) (*History, error) {
-	if err := r.prepare(); err != nil {
+	r.ranks = newRanks(r.Optimizer.Communicator)
+	if err := r.ranks.agree(r.prepare()); err != nil {
 		return nil, err
 	}
 	unlock, created, err := r.openDir()
-	if err != nil {
+	if unlock != nil {
+		defer unlock()
+	}
+	if err := r.ranks.agree(err); err != nil {
 		return nil, err
 	}
-	defer unlock()
 	history, err := f()
-	if history != nil && r.Finish != nil {
-		err = r.Finish(history, err)
+	if history != nil {
+		err = r.finish(history, err)
 	}
 	if err != nil && created {
 		_ = os.Remove(r.Dir) // fails if it isn't empty
@@ -242,13 +261,26 @@ func (r *Run) open(f func() (*History, error)) (*History, error) {
 	return history, err
 }
 
+// finish calls Finish on the rank that has files. The other ranks wait for it.
+func (r *Run) finish(h *History, ended error) error {
+	if errors.As(ended, new(*agree.Lost)) {
+		return ended // nobody would hear of an error
+	}
+	if r.Finish != nil && r.ranks.leads() {
+		ended = r.Finish(h, ended)
+	}
+	return r.ranks.agree(ended)
+}
+
 // begin runs the loop from a state, or from the beginning, in an open Dir with nothing of another
 // run that may not be replaced.
 func (r *Run) begin(ctx context.Context, state *State) (*History, error) {
-	if r.Dir != "" && !r.Overwrite {
-		if err := Vacant(r.Dir); err != nil {
-			return nil, err
-		}
+	var err error
+	if r.keepsFiles() && !r.Overwrite {
+		err = Vacant(r.Dir)
+	}
+	if err := r.ranks.agree(err); err != nil {
+		return nil, err
 	}
 	return r.run(ctx, state, true)
 }
@@ -257,12 +289,15 @@ func (r *Run) begin(ctx context.Context, state *State) (*History, error) {
 // another run.
 func (r *Run) run(ctx context.Context, state *State, another bool) (*History, error) {
 	l, err := newLoop(r, state)
-	if err != nil {
+	if err := r.ranks.compare(l, err); err != nil {
 		return nil, err
 	}
 	r.loop = l
 	return l.run(ctx, another)
 }
+
+// keepsFiles reports whether this rank writes to Dir.
+func (r *Run) keepsFiles() bool { return r.Dir != "" && r.ranks.leads() }
 
 // State returns a copy of the run's state as the last Start or Resume has left it, or in a hook
 // the state at that moment; nil before. It can be saved, or given to ResumeFrom of another Run.
