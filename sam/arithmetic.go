@@ -16,6 +16,7 @@ type arithmetic struct {
 	shards     []program.Shard // each perturbs by its own gradient
 	parts      []program.Shard // runs of samples whose gradients one call computes: the shards, or pieces of them
 	cleanParts []program.Shard // by part: its samples, from the first on, that go through the clean pass
+	most       int             // units of a batch
 	units      []num.Span      // runs of parts whose gradients are summed in order; their sums are added as a tree
 
 	// passByPass: all parts of a shard go through the clean pass before any goes
@@ -41,9 +42,9 @@ type arithmetic struct {
 }
 
 const (
-	// maxUnits is the most units: more would only take memory, since a unit's sum
-	// is a vector of parameters.
-	maxUnits = 16
+	// defaultUnits is the most units of one process: more would only take memory, since a
+	// unit's sum is a vector of parameters.
+	defaultUnits = 16
 	// fewShards is how many are too few to give ranks whole ones.
 	fewShards = 4
 	// minPart is the fewest samples that a shard is cut into.
@@ -53,7 +54,7 @@ const (
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples. regions, by op,
 // say how parameters are perturbed, and trains which ops have some that aren't frozen.
 func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
-	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, teacher: cfg.Teacher, trains: trains}
+	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, teacher: cfg.Teacher, trains: trains, most: cfg.Units}
 	a.unitwise = cfg.Communicator != nil && !cfg.Fast
 	if cfg.Communicator != nil && cfg.Shards < fewShards && cfg.force.perturb == autoPerturb {
 		cfg.force.perturb = formed // a shard in factored form can't be cut, for ranks to have parts of it
@@ -63,7 +64,7 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 	size, ops := largest(a.shards), prog.Ops()
 	part := size
 	if !slices.ContainsFunc(ops, func(op program.OpInfo) bool { return op.Traits.Couples }) {
-		part = max(num.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
+		part = max(num.CeilDiv(size, max(1, a.most/cfg.Shards)), min(size, minPart))
 	}
 	a.perturb = perturbations(prog, cfg, regions, size, part)
 	for i, kind := range a.perturb {
@@ -109,7 +110,7 @@ func (a *arithmetic) cutParts(size int) {
 			a.cleanParts = append(a.cleanParts, program.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
 		}
 	}
-	units := min(len(a.parts), maxUnits)
+	units := min(len(a.parts), a.most)
 	for u := range units {
 		from, to := parallel.Cut(len(a.parts), 1, units, u)
 		a.units = append(a.units, num.Range(from, to))

@@ -67,6 +67,9 @@ type Config struct {
 	// add up the ranks' sums. Otherwise sums keep an order that any number of ranks
 	// keeps, so that all have the same bits: Alone() is the communicator of one.
 	Fast bool
+	// Units is the most pieces that ranks share a batch in, and so the most ranks; 0 is 16. Each
+	// piece has a gradient of its own, so fewer cost less. The bits depend on it.
+	Units int
 
 	// Workers is how many goroutines compute; the default is the number of physical
 	// cores that the program may use. It changes no result.
@@ -215,6 +218,7 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	if err := c.validateRanks(); err != nil {
 		return c, err
 	}
+	c.Units = c.units()
 	if c.MaxMemory < 0 {
 		return c, badField("MaxMemory", "is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)
 	}

@@ -431,16 +431,28 @@ func (o *Optimizer) addSpread(w *worker, climb *pass) error {
 // levels is how many sums of parameters lie below the root of a tree of units.
 func levels(units int) int { return bits.Len(uint(max(1, units) - 1)) }
 
+// units is the most units of a batch.
+func (c Config) units() int {
+	if c.Units == 0 {
+		return defaultUnits
+	}
+	return c.Units
+}
+
 // validateRanks returns an error unless c can be shared by the communicator's ranks.
 func (c Config) validateRanks() error {
 	switch {
 	case c.Fast && c.Communicator == nil:
 		return errors.New("sam: Fast is set, and Communicator isn't, so that there is nothing to sum")
+	case c.Units < 0:
+		return badField("Units", "is %d, want at least 1, or 0 for the default", c.Units)
+	case c.Communicator == nil && c.Units > 0 && c.Units != defaultUnits:
+		return badField("Units", "is %d without Communicator", c.Units)
 	case c.Communicator == nil:
 		return nil
 	}
-	if n := c.Communicator.Size(); n > maxUnits {
-		return badField("Communicator", "has %d ranks, want at most %d, since a batch is cut into so many units", n, maxUnits)
+	if n := c.Communicator.Size(); n > c.units() {
+		return badField("Communicator", "has %d ranks, want at most %d, since a batch is cut into so many units: set Units", n, c.units())
 	}
 	return nil
 }

@@ -198,7 +198,7 @@ func TestTooManyRanks(t *testing.T) {
 	c.cfg.Batch = goldenBatch
 	for size, want := range map[int]string{
 		4:  "sam: Communicator has 4 ranks, and a batch of 24 samples in 3 shards can be cut into 3 units: give a larger batch or more shards",
-		17: "sam: Communicator has 17 ranks, want at most 16, since a batch is cut into so many units",
+		17: "sam: Communicator has 17 ranks, want at most 16, since a batch is cut into so many units: set Units",
 	} {
 		together(t, size, func(comm sam.Communicator) {
 			cfg := c.cfg
@@ -235,4 +235,35 @@ func TestAloneAllocatesNothing(t *testing.T) {
 		}
 		require.Less(t, testing.AllocsPerRun(10, steps), 0.5, key)
 	}
+}
+
+// Units say how many ranks there may be, and change bits.
+func TestUnits(t *testing.T) {
+	c := caseOf(t, "mse/msam/8/sgd")
+	defaults, _ := c.run(t, 3, sam.Alone(), false)
+	for _, units := range []int{1, 2, 5, 24} {
+		c.cfg.Units, c.cfg.Shards = units, 8
+		if units == 24 {
+			c.cfg.Shards = 24
+		}
+		want, _ := c.run(t, 3, sam.Alone(), false)
+		if units < 24 {
+			assert.NotEqual(t, defaults, want, "%d units", units)
+			for i := range want {
+				require.InDelta(t, defaults[i], want[i], 2e-4)
+			}
+		}
+		for _, size := range []int{2, 5, 19} {
+			if size <= units {
+				together(t, size, func(comm sam.Communicator) {
+					got, _ := c.run(t, 3, comm, false)
+					assert.Equal(t, want, got, "%d units, rank %d of %d", units, comm.Rank(), size)
+				})
+			}
+		}
+	}
+	c.cfg.Batch, c.cfg.Units = goldenBatch, -1
+	assert.EqualError(t, c.cfg.Validate(c.model), "sam: Units is -1, want at least 1, or 0 for the default")
+	c.cfg.Units = 4
+	assert.EqualError(t, c.cfg.Validate(c.model), "sam: Units is 4 without Communicator")
 }

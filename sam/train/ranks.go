@@ -116,6 +116,7 @@ func (l *loop) facts() ([]agree.Fact, error) {
 	add("Optimizer.Seed", c.Seed)
 	add("Optimizer.Clip", c.Clip)
 	add("Optimizer.Fast", c.Fast)
+	add("Optimizer.Units", c.Units)
 	add("Optimizer.Base", fmt.Sprintf("%T", c.Base))
 	add("Monitor", l.Monitor)
 	for _, set := range []struct {
