@@ -92,12 +92,12 @@ func (k kernels) copyRows() {
 	for i, r := range row {
 		f.VLD1P(neon.Ptr(r, 16), neon.List(of.V(i)))
 	}
-	squares, vectorsOfColumn := height/of.Lanes(), height/of.Lanes()
+	squares := height / of.Lanes() // of which each makes a vector of a column
 	for s := range squares {
-		transposeSquare(f, of, s*of.Lanes(), 16+s, vectorsOfColumn)
+		transposeSquare(f, of, s*of.Lanes(), 16+s, squares)
 	}
 	for j := range of.Lanes() {
-		f.VST1P(vectors(of, 16+j*vectorsOfColumn, vectorsOfColumn), neon.Ptr(dst, int(of)*height))
+		f.VST1P(vectors(of, 16+j*squares, squares), neon.Ptr(dst, int(of)*height))
 	}
 	f.SUBS(neon.Imm(of.Lanes()), left, left)
 	f.BGE("square")

@@ -7,7 +7,7 @@ const steps = 4
 
 // LoadA loads the pointers to A's rows, and the stride along k.
 func (t Tile) LoadA() {
-	t.Bytes("aCol", t.ACol)
+	t.Bytes("aCol", t.aCol)
 	aRow := t.Load("aRow", t.Scratch)
 	t.Load("a", t.A[0])
 	for i := 1; i < len(t.A); i++ {
@@ -53,7 +53,7 @@ func (t Tile) Sum() {
 	}
 	t.Func.Label(t.Label + "K")
 	t.step()
-	t.advance(t.ACol)
+	t.advance(t.aCol)
 	t.SUBS(neon.Imm(1), t.K, t.K)
 	t.BNE(t.Label + "K")
 	t.Func.Label(t.Label + "Done")
@@ -71,12 +71,12 @@ func (t Tile) unrolled() {
 		for range steps {
 			t.alongColumn()
 		}
-		t.advance(neon.Times4(t.ACol))
+		t.advance(neon.Times4(t.aCol))
 		t.again("AlongColumns")
 		t.Func.B(t.Label + "Fewer")
 		t.Func.Label(t.Label + "Rows")
 	}
-	t.CMP(neon.Imm(int(t.Element)), t.ACol)
+	t.CMP(neon.Imm(int(t.Element)), t.aCol)
 	t.BNE(t.Label + "Fewer")
 	t.Func.Label(t.Label + "AlongRows")
 	t.alongRows()
@@ -208,7 +208,7 @@ func (t Tile) enterColumn() {
 // alongColumn adds the products of one step.
 func (t Tile) alongColumn() {
 	for i, p := range t.columnParts() {
-		t.VLD1P(neon.Post(t.column[i], t.ACol), p.registers)
+		t.VLD1P(neon.Post(t.column[i], t.aCol), p.registers)
 	}
 	t.LoadRow(t.BRow, func(vectors []int) {
 		for i := range t.Rows {

@@ -26,9 +26,9 @@ type Tile struct {
 	width         int    // elements of the second part of a row
 	wide          bool
 
-	// A(i,l) is at rows[i] + along[0] bytes, and from row 8 on at rows[i-8] + along[1].
+	// A(i,l) is at A[i] + along[0] bytes, and from row 8 on at A[i-8] + along[1].
 	A, along []neon.R
-	ACol     neon.R // bytes from one step along k to the next
+	aCol     neon.R // in bytes, as BRow
 	BRow     neon.R
 	K        neon.R    // steps along k that are left
 	second   neon.R    // bytes from a row's first part to its second
@@ -44,26 +44,26 @@ const pointers = 8
 // loop for each way to move a row.
 func Ragged(f *neon.Func, of neon.Element, rows int, p panels.Panel, loop func(Tile)) {
 	n := f.Load("n", f.R())
-	label := func(width int) string {
+	most := func(width int) int { // columns
 		if width == of.Lanes() {
-			return fmt.Sprint("columns", p.Most*width)
+			return p.Most * width
 		}
-		return fmt.Sprint("columns", 2*width-1)
+		return 2*width - 1
 	}
 	least := of.Lanes() // of the widths
 	if p.Fewest == 1 {
 		least = 1
 	}
 	for width := of.Lanes(); width >= least; width /= 2 {
-		f.Label("upTo" + label(width)[len("columns"):])
+		f.Label(fmt.Sprint("upTo", most(width)))
 		if width > least {
 			f.CMP(neon.Imm(width), n)
-			f.BLT("upTo" + label(width / 2)[len("columns"):])
+			f.BLT(fmt.Sprint("upTo", most(width/2)))
 		}
 		f.SUB(neon.Imm(width), n, n)
 		f.LSL(of.Shift(), n, n)
 		f.Scope(func() {
-			t := Tile{Func: f, Element: of, Rows: rows, Vectors: p.Most, Label: label(width), width: width, second: n}
+			t := Tile{Func: f, Element: of, Rows: rows, Vectors: p.Most, Label: fmt.Sprint("columns", most(width)), width: width, second: n}
 			t.takeRegisters()
 			loop(t)
 		})
@@ -80,7 +80,7 @@ func Wide(f *neon.Func, of neon.Element, rows, vectors int, loop func(Tile)) {
 // takeRegisters plans the general registers, of which three or more are left.
 func (t *Tile) takeRegisters() {
 	t.A, t.along = t.Rs(min(t.Rows, pointers)), t.Rs((t.Rows-1)/pointers+1)
-	t.ACol, t.BRow, t.K, t.Scratch = t.R(), t.R(), t.R(), t.R()
+	t.aCol, t.BRow, t.K, t.Scratch = t.R(), t.R(), t.R(), t.R()
 	t.at = [2]neon.R{t.R(), t.R()}
 	t.column = t.Rs(len(t.columnParts()))
 }
