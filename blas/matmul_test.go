@@ -118,6 +118,10 @@ func testElementRule[T Float](t *testing.T) {
 		"always divided": func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork, tb.DirectUpTo = 0, 0, 1, 0 },
 		"never direct":   func(tb *gemm.Table[T]) { tb.DirectUpTo = 0 },
 	}
+	teams := []int{1, 2, 5}
+	if testing.Short() {
+		teams = []int{1, 5}
+	}
 	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
 		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {30, 40, 1024}, {50, 52, 530}, {90, 5, 530}} {
@@ -138,7 +142,7 @@ func testElementRule[T Float](t *testing.T) {
 					for name, change := range schedules {
 						t.Run(name, func(t *testing.T) {
 							setTable(t, change)
-							for _, workers := range []int{1, 2, 5} {
+							for _, workers := range teams {
 								MatMul(parallel.NewTeam(workers), got, a, b, opt)
 								require.Equal(t, whole.Data, got.Data, "%v workers %d", size, workers)
 
