@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +73,14 @@ func run(cmd *exec.Cmd) error {
 // counts are executed instructions by function.
 type counts map[string]int64
 
-// count returns what doing some work so many times executes: what twice as many times execute more.
+// ofRuntime matches functions of Go's runtime that run by the clock rather than by the work. Those
+// that copy and clear memory are work.
+var ofRuntime = regexp.MustCompile(`^(runtime|internal/runtime/\w+)\.`)
+
+const memory = "runtime.mem"
+
+// count returns what doing some work so many times executes outside of Go's runtime: what twice as
+// many times execute more.
 func (e emulator) count(ctx context.Context, work string, times int, isa simd.ISA) (counts, error) {
 	once, err := e.execute(ctx, work, times, isa)
 	if err != nil {
@@ -85,6 +93,9 @@ func (e emulator) count(ctx context.Context, work string, times int, isa simd.IS
 	for function, n := range once {
 		twice[function] -= n
 	}
+	maps.DeleteFunc(twice, func(function string, _ int64) bool {
+		return ofRuntime.MatchString(function) && !strings.HasPrefix(function, memory)
+	})
 	return twice, nil
 }
 
@@ -93,7 +104,7 @@ func (e emulator) count(ctx context.Context, work string, times int, isa simd.IS
 func (e emulator) execute(ctx context.Context, work string, times int, isa simd.ISA) (counts, error) {
 	out := filepath.Join(e.folder, "counts")
 	cmd := exec.CommandContext(ctx, "qemu-aarch64", "-plugin", e.plugin()+",out="+out, e.program(), emulated, work, strconv.Itoa(times))
-	cmd.Env = append(os.Environ(), simd.EnvVar+"="+isa.String(), "GOMAXPROCS=1", "GOGC=off")
+	cmd.Env = append(os.Environ(), simd.EnvVar+"="+isa.String(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	if err := run(cmd); err != nil {
 		return nil, err
 	}

@@ -50,9 +50,9 @@ func newCommand() *cobra.Command {
 execute on NEON and in plain Go, on one worker, under qemu-aarch64.
 
 Each piece of work is done some times, and twice as often. The difference is
-what the work takes, without what comes before it. Repeated counts differ by a
-few thousand instructions of Go's runtime. Needs qemu-aarch64 (Debian:
-qemu-user) and gcc.
+what the work takes, without what comes before it. Go's runtime, most of which
+runs by the clock, isn't counted. Needs qemu-aarch64 (Debian: qemu-user) and
+gcc.
 
 Work:
 ` + aboutWork(),
@@ -140,8 +140,8 @@ func newEmulated() *cobra.Command {
 	}
 }
 
-// measure counts the chosen work on the instruction sets and prints a table, whose last column is how
-// often the last set's count goes into the first's.
+// measure counts the chosen work on the instruction sets and prints a table. If there are several
+// sets, its last column is how often the last one's count goes into the first one's.
 func measure(ctx context.Context, chosen *regexp.Regexp, isas []simd.ISA, repeat, top int, out io.Writer) error {
 	e, err := newEmulator(ctx)
 	if err != nil {
@@ -162,7 +162,10 @@ func measure(ctx context.Context, chosen *regexp.Regexp, isas []simd.ISA, repeat
 	style.Format.Header = text.FormatDefault
 	rows.SetStyle(style)
 	rows.SetColumnConfigs(columns)
-	rows.AppendHeader(append(header, "ratio"))
+	if len(isas) > 1 {
+		header = append(header, "ratio")
+	}
+	rows.AppendHeader(header)
 	var functions []string
 	for _, w := range works {
 		if !chosen.MatchString(w.name) {
@@ -181,7 +184,10 @@ func measure(ctx context.Context, chosen *regexp.Regexp, isas []simd.ISA, repeat
 				functions = append(functions, fmt.Sprintf("\n%s, %v\n%s", w.name, isa, counts.largest(top)))
 			}
 		}
-		rows.AppendRow(append(row, fmt.Sprintf("%.1f", float64(totals[0])/float64(totals[len(totals)-1]))))
+		if len(isas) > 1 {
+			row = append(row, fmt.Sprintf("%.1f", float64(totals[0])/float64(totals[len(totals)-1])))
+		}
+		rows.AppendRow(row)
 	}
 	if rows.Length() == 0 {
 		return errors.New("--work: no work has such a name")
