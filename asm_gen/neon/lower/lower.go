@@ -85,6 +85,8 @@ func Assembly(amd64 []byte) (arm64 []byte, err error) {
 				panic(err)
 			}
 			file.Data(m[1], offset, uint32(word))
+		case strings.HasPrefix(at, "TEXT"):
+			panic("attributes other than NOSPLIT: " + at)
 		case l == nil || at == "" || strings.HasPrefix(at, "//") || strings.HasPrefix(at, "GLOBL"):
 		case strings.HasSuffix(line, ":"):
 			l.body = append(l.body, strings.TrimSuffix(line, ":"))
@@ -154,6 +156,7 @@ func (l *lowering) label() string {
 	return fmt.Sprintf("part%d", l.labels)
 }
 
+// usesStack reports whether an instruction has an operand among the function's locals.
 func usesStack(body []any) bool {
 	for _, item := range body {
 		i, _ := item.(instruction)

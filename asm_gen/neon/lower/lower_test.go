@@ -112,6 +112,8 @@ GLOBL one<>(SB), RODATA|NOPTR, $8
 }
 
 func TestWhatCannotBeLowered(t *testing.T) {
+	_, err := Assembly([]byte(header + "TEXT ·f(SB), NOSPLIT|NOFRAME, $0-36\nRET\n"))
+	assert.EqualError(t, err, "lowering the file: attributes other than NOSPLIT: TEXT ·f(SB), NOSPLIT|NOFRAME, $0-36")
 	for instruction, want := range map[string]string{
 		"VGETEXPPS X0, X1":               "VGETEXPPS X0, X1: no instruction of arm64",
 		"VADDPS Y0, Y1, Y2":              "Y0 is no operand in memory",

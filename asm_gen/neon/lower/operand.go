@@ -113,8 +113,7 @@ func memoryOf(op string) memory {
 func (m memory) offset() bool { return m.indexed && m.shift == 0 && m.disp == 0 }
 
 // reference returns memory as an operand of a load or a store; of a quad, it must be at no sum of
-// registers. It may leave the address in a
-// register at hand.
+// registers. It may leave the address in a register at hand.
 func (l *lowering) reference(m memory) neon.Operand {
 	switch {
 	case strings.HasSuffix(m.named, "(SB)"):
