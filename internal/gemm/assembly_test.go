@@ -11,12 +11,12 @@ import (
 // for, and why.
 var (
 	without32 = map[simd.ISA]map[string]string{
-		simd.AVX2:         {"broad.tile": tooFewRegisters, "copyRows": rowsInPlace},
-		simd.AVX512:       {"copyTiles": copiesRows, "copyRows": rowsInPlace, "CopyChannels": readsInPlace},
+		simd.AVX2:   {"broad.tile": tooFewRegisters, "copyRows": rowsInPlace},
+		simd.AVX512: {"copyTiles": copiesRows, "copyRows": rowsInPlace, "CopyChannels": readsInPlace},
 		simd.AVX512Halves: {
 			"broad.tile": narrowPanels, "copyTiles": copiesRows, "copyRows": rowsInPlace, "CopyChannels": readsInPlace,
 		},
-		simd.NEON:         {"broad.tile": tooFewRegisters},
+		simd.NEON: {"broad.tile": tooFewRegisters},
 	}
 	without64 = map[simd.ISA]map[string]string{
 		simd.AVX2: {
