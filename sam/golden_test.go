@@ -97,7 +97,7 @@ func selected(key string) bool {
 	case "fused", "plain":
 		return !testing.Short() || rest == "msam/3/sgd" || rest == "masam/8/adamw"
 	}
-	return !testing.Short() && (model == "mlp" || model == "lenet") && rest == "msam/3/sgd"
+	return (!testing.Short() || simd.Active() == simd.NEON) && (model == "mlp" || model == "lenet") && rest == "msam/3/sgd"
 }
 
 // established are the methods whose lines are of every model. Those that came later combine the

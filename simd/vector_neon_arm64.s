@@ -5308,8 +5308,8 @@ part1:
 
 part2:
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	ADD   R3, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R8, R15
 	TBZ   $1, R19, part3
 	FMOVD (R15), F12
 	TBZ   $0, R19, part4
@@ -5322,8 +5322,8 @@ part3:
 
 part4:
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	ADD   R3<<1, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R8, R15
 	TBZ   $1, R19, part5
 	FMOVD (R15), F12
 	TBZ   $0, R19, part6
@@ -5336,8 +5336,8 @@ part5:
 
 part6:
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	ADD   R4, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R8, R15
 	TBZ   $1, R19, part7
 	FMOVD (R15), F12
 	TBZ   $0, R19, part8
@@ -5524,8 +5524,8 @@ part13:
 part14:
 	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
 	VFMLA V12.S4, V12.S4, V8.S4
-	ADD   R3, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R8, R15
 	TBZ   $1, R19, part15
 	FMOVD (R15), F13
 	TBZ   $0, R19, part16
@@ -5551,8 +5551,8 @@ part17:
 part18:
 	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
 	VFMLA V13.S4, V13.S4, V9.S4
-	ADD   R3<<1, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R8, R15
 	TBZ   $1, R19, part19
 	FMOVD (R15), F12
 	TBZ   $0, R19, part20
@@ -5578,8 +5578,8 @@ part21:
 part22:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	VFMLA V12.S4, V12.S4, V10.S4
-	ADD   R4, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R8, R15
 	TBZ   $1, R19, part23
 	FMOVD (R15), F13
 	TBZ   $0, R19, part24
@@ -5948,8 +5948,8 @@ part37:
 	FMOVS F14, (R6)
 
 part38:
-	ADD   R3, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R8, R15
 	TBZ   $1, R19, part39
 	FMOVD (R15), F14
 	TBZ   $0, R19, part40
@@ -5980,8 +5980,8 @@ part42:
 	VMOV  V13.B16, V29.B16
 	VFMLA V14.S4, V12.S4, V29.S4
 	VMOV  V29.B16, V14.B16
-	ADD   R3, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R6, R15
 	TBZ   $1, R19, part43
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part44
@@ -5993,8 +5993,8 @@ part43:
 	FMOVS F14, (R15)
 
 part44:
-	ADD   R3<<1, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R8, R15
 	TBZ   $1, R19, part45
 	FMOVD (R15), F14
 	TBZ   $0, R19, part46
@@ -6025,8 +6025,8 @@ part48:
 	VMOV  V13.B16, V29.B16
 	VFMLA V14.S4, V12.S4, V29.S4
 	VMOV  V29.B16, V14.B16
-	ADD   R3<<1, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R6, R15
 	TBZ   $1, R19, part49
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part50
@@ -6038,8 +6038,8 @@ part49:
 	FMOVS F14, (R15)
 
 part50:
-	ADD   R4, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R8, R15
 	TBZ   $1, R19, part51
 	FMOVD (R15), F14
 	TBZ   $0, R19, part52
@@ -6070,8 +6070,8 @@ part54:
 	VMOV  V13.B16, V29.B16
 	VFMLA V14.S4, V12.S4, V29.S4
 	VMOV  V29.B16, V14.B16
-	ADD   R4, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R6, R15
 	TBZ   $1, R19, part55
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part56
@@ -6383,8 +6383,8 @@ part6:
 	WORD  $0x4eaed40e // fsub v14.4s, v0.4s, v14.4s
 	WORD  $0x4e2dd484 // fadd v4.4s, v4.4s, v13.4s
 	VFMLA V13.S4, V14.S4, V8.S4
-	ADD   R3, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R8, R15
 	TBZ   $1, R19, part7
 	FMOVD (R15), F13
 	TBZ   $0, R19, part8
@@ -6397,8 +6397,8 @@ part7:
 
 part8:
 	WORD  $0x6e2ddd8d // fmul v13.4s, v12.4s, v13.4s
-	ADD   R3, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R10, R15
 	TBZ   $1, R19, part9
 	FMOVD (R15), F14
 	TBZ   $0, R19, part10
@@ -6413,8 +6413,8 @@ part10:
 	WORD  $0x4eaed42e // fsub v14.4s, v1.4s, v14.4s
 	WORD  $0x4e2dd4a5 // fadd v5.4s, v5.4s, v13.4s
 	VFMLA V13.S4, V14.S4, V9.S4
-	ADD   R3<<1, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R8, R15
 	TBZ   $1, R19, part11
 	FMOVD (R15), F13
 	TBZ   $0, R19, part12
@@ -6427,8 +6427,8 @@ part11:
 
 part12:
 	WORD  $0x6e2ddd8d // fmul v13.4s, v12.4s, v13.4s
-	ADD   R3<<1, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R10, R15
 	TBZ   $1, R19, part13
 	FMOVD (R15), F14
 	TBZ   $0, R19, part14
@@ -6443,8 +6443,8 @@ part14:
 	WORD  $0x4eaed44e // fsub v14.4s, v2.4s, v14.4s
 	WORD  $0x4e2dd4c6 // fadd v6.4s, v6.4s, v13.4s
 	VFMLA V13.S4, V14.S4, V10.S4
-	ADD   R4, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R8, R15
 	TBZ   $1, R19, part15
 	FMOVD (R15), F13
 	TBZ   $0, R19, part16
@@ -6457,8 +6457,8 @@ part15:
 
 part16:
 	WORD  $0x6e2ddd8d // fmul v13.4s, v12.4s, v13.4s
-	ADD   R4, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R10, R15
 	TBZ   $1, R19, part17
 	FMOVD (R15), F14
 	TBZ   $0, R19, part18
@@ -6805,8 +6805,8 @@ part31:
 	FMOVS F14, (R6)
 
 part32:
-	ADD   R3, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R8, R15
 	TBZ   $1, R19, part33
 	FMOVD (R15), F13
 	TBZ   $0, R19, part34
@@ -6819,8 +6819,8 @@ part33:
 
 part34:
 	WORD  $0x6e2ddd4d // fmul v13.4s, v10.4s, v13.4s
-	ADD   R3, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R10, R15
 	TBZ   $1, R19, part35
 	FMOVD (R15), F14
 	TBZ   $0, R19, part36
@@ -6837,8 +6837,8 @@ part36:
 	VFMLA V14.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V14.B16
 	VFMLA V13.S4, V3.S4, V14.S4
-	ADD   R3, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R3, R6, R15
 	TBZ   $1, R19, part37
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part38
@@ -6982,8 +6982,8 @@ part39:
 	FMOVS (R11), F10
 
 part40:
-	ADD   R3<<1, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R8, R15
 	TBZ   $1, R19, part41
 	FMOVD (R15), F13
 	TBZ   $0, R19, part42
@@ -6996,8 +6996,8 @@ part41:
 
 part42:
 	WORD  $0x6e2ddd4d // fmul v13.4s, v10.4s, v13.4s
-	ADD   R3<<1, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R10, R15
 	TBZ   $1, R19, part43
 	FMOVD (R15), F14
 	TBZ   $0, R19, part44
@@ -7014,8 +7014,8 @@ part44:
 	VFMLA V14.S4, V4.S4, V29.S4
 	VMOV  V29.B16, V14.B16
 	VFMLA V13.S4, V2.S4, V14.S4
-	ADD   R3<<1, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R3<<1, R6, R15
 	TBZ   $1, R19, part45
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part46
@@ -7027,8 +7027,8 @@ part45:
 	FMOVS F14, (R15)
 
 part46:
-	ADD   R4, R8, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R8, R15
 	TBZ   $1, R19, part47
 	FMOVD (R15), F13
 	TBZ   $0, R19, part48
@@ -7041,8 +7041,8 @@ part47:
 
 part48:
 	WORD  $0x6e2ddd4d // fmul v13.4s, v10.4s, v13.4s
-	ADD   R4, R10, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R10, R15
 	TBZ   $1, R19, part49
 	FMOVD (R15), F14
 	TBZ   $0, R19, part50
@@ -7059,8 +7059,8 @@ part50:
 	VFMLA V14.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V14.B16
 	VFMLA V13.S4, V3.S4, V14.S4
-	ADD   R4, R6, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R6, R15
 	TBZ   $1, R19, part51
 	FMOVD F14, (R15)
 	TBZ   $0, R19, part52
@@ -8391,8 +8391,8 @@ part3:
 
 part4:
 	VFMLA V13.S4, V12.S4, V0.S4
-	ADD   R4, R3, R15
 	MOVD  8(RSP), R19
+	ADD   R4, R3, R15
 	TBZ   $1, R19, part5
 	FMOVD (R15), F12
 	TBZ   $0, R19, part6
@@ -8404,8 +8404,8 @@ part5:
 	FMOVS (R15), F12
 
 part6:
-	ADD   R8, R7, R15
 	MOVD  8(RSP), R19
+	ADD   R8, R7, R15
 	TBZ   $1, R19, part7
 	FMOVD (R15), F13
 	TBZ   $0, R19, part8
@@ -8418,8 +8418,8 @@ part7:
 
 part8:
 	VFMLA V13.S4, V12.S4, V1.S4
-	ADD   R4<<1, R3, R15
 	MOVD  8(RSP), R19
+	ADD   R4<<1, R3, R15
 	TBZ   $1, R19, part9
 	FMOVD (R15), F12
 	TBZ   $0, R19, part10
@@ -8431,8 +8431,8 @@ part9:
 	FMOVS (R15), F12
 
 part10:
-	ADD   R8<<1, R7, R15
 	MOVD  8(RSP), R19
+	ADD   R8<<1, R7, R15
 	TBZ   $1, R19, part11
 	FMOVD (R15), F13
 	TBZ   $0, R19, part12
@@ -8445,8 +8445,8 @@ part11:
 
 part12:
 	VFMLA V13.S4, V12.S4, V2.S4
-	ADD   R5, R3, R15
 	MOVD  8(RSP), R19
+	ADD   R5, R3, R15
 	TBZ   $1, R19, part13
 	FMOVD (R15), F12
 	TBZ   $0, R19, part14
@@ -8458,8 +8458,8 @@ part13:
 	FMOVS (R15), F12
 
 part14:
-	ADD   R9, R7, R15
 	MOVD  8(RSP), R19
+	ADD   R9, R7, R15
 	TBZ   $1, R19, part15
 	FMOVD (R15), F13
 	TBZ   $0, R19, part16

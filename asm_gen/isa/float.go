@@ -27,7 +27,6 @@ func (s Set) VFMADD231_BCST(element operand.Mem, x, sum reg.Register) {
 // Of one element:
 
 func (s Set) VFMADD231S(ops ...operand.Op) { s.choose(VFMADD231SS, VFMADD231SD)(ops...) }
-func (s Set) VADDS(ops ...operand.Op)      { s.choose(VADDSS, VADDSD)(ops...) }
 func (s Set) VMULS(ops ...operand.Op)      { s.choose(VMULSS, VMULSD)(ops...) }
 func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
 

@@ -34,11 +34,6 @@ func (f *Func) VEOR(x, y, to V)                        { f.emit("VEOR", x.bytes(
 func (f *Func) VTRN1(x, y, to V)                       { f.emit("VTRN1", x, y, to) }
 func (f *Func) VTRN2(x, y, to V)                       { f.emit("VTRN2", x, y, to) }
 
-// The names of scalar instructions end in what their elements are, S or D.
-
-func (f *Func) FADD(x, y, sum V)  { f.emit("FADD"+sum.Of.letter(), x.F(), y.F(), sum.F()) }
-func (f *Func) FMADD(x, y, sum V) { f.emit("FMADD"+sum.Of.letter(), x.F(), sum.F(), y.F(), sum.F()) }
-
 // FMOV moves an element to or from memory.
 func (f *Func) FMOV(from, to Operand) {
 	s, ok := to.(Scalar)

@@ -96,8 +96,6 @@ var instructions = map[string]func(f *Func, of Element){
 	},
 	"FMOVP": func(f *Func, of Element) { f.FMOVP(Ptr(1, int(of)), of.V(2).F()) },
 	"FMOVQ": func(f *Func, of Element) { f.FMOVQ(Ptr(1, 112), of.V(2).F()); f.FMOVQ(of.V(2).F(), Ptr(1, 16)) },
-	"FADD":  func(f *Func, of Element) { f.FADD(of.V(1), of.V(2), of.V(3)) },
-	"FMADD": func(f *Func, of Element) { f.FMADD(of.V(1), of.V(2), of.V(3)) },
 	"FCMP0": func(f *Func, of Element) { f.FCMP0(of.V(1)) },
 	"VLD1P": func(f *Func, of Element) {
 		f.VLD1P(Post(1, 2), List(of.V(1), of.V(2)))

@@ -19,8 +19,8 @@ import (
 // has the same operations behind it either way.
 //
 // Cursors are pointers to the vector at hand of the first of the rows. A pass along the rows moves
-// them, and a phase is that pass over all rows of a block. On AVX2 vector register 15 is the mask
-// of the last elements, on AVX-512 K1.
+// them, and a phase is that pass over all rows of a block. tailMask says what is the mask of the last
+// elements.
 type rows struct {
 	isa.Set
 	n       int          // rows at a time

@@ -26,7 +26,7 @@ const (
 
 // scores is the plan of a kernel on rows of scores, which may grow in length from one to the next.
 //
-// On AVX2 vector register 15 is the mask of a row's last elements, on AVX-512 K1.
+// channels.setMask says what is the mask of a row's last elements.
 type scores struct {
 	vectors
 	constants numbers

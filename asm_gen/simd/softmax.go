@@ -15,7 +15,7 @@ import (
 // is read and written once. -Inf stands for those that a vector lacks: it adds 0.
 //
 // Vector registers: 0 x, 1 n, 2 e, 3 the last elements, 4 the largest ones, 5 the
-// sums, 6 where NaN has been met, on AVX2.
+// sums, 6 where NaN has been met, without opmasks.
 type softmax struct {
 	vectors
 	constants                          numbers

@@ -138,7 +138,7 @@ func (c counts) total() (n int64) {
 	return n
 }
 
-// largest lists so many functions that execute most, a line each.
+// largest lists the functions that execute most instructions, a line each.
 func (c counts) largest(functions int) string {
 	names := slices.SortedFunc(maps.Keys(c), func(a, b string) int {
 		return cmp.Or(cmp.Compare(c[b], c[a]), strings.Compare(a, b))

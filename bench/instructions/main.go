@@ -49,7 +49,7 @@ func newCommand() *cobra.Command {
 		Long: `Count the arm64 instructions that training steps, products and convolutions
 execute on NEON and in plain Go, on one worker, under qemu-aarch64.
 
-Each piece of work is done some times, and twice as often. The difference is
+Each piece of work is done N times, then 2N. The difference is
 what the work takes, without what comes before it. Go's runtime, most of which
 runs by the clock, isn't counted. Needs qemu-aarch64 (Debian: qemu-user) and
 gcc.
@@ -85,8 +85,8 @@ Work:
 	flags.SortFlags = false
 	flags.StringVar(&pattern, "work", "", "which work, by a regular expression (default all)")
 	flags.StringSliceVar(&sets, "isa", []string{"generic", "neon"}, "instruction sets to count on")
-	flags.IntVar(&repeat, "repeat", 1, "how often to do the work that is counted")
-	flags.IntVar(&top, "top", 0, "list so many functions that execute most")
+	flags.IntVar(&repeat, "repeat", 1, "how many times to do the work")
+	flags.IntVar(&top, "top", 0, "list the N functions that execute most instructions")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package gemm
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/steppe-ml/steppe/internal/tabletest"
@@ -44,7 +45,7 @@ const (
 
 func TestKernelsAreAssembly(t *testing.T) {
 	for isa := range tables32 {
-		if isa := simd.ISA(isa); isa != simd.Generic && tables32[isa].NR > 0 {
+		if isa := simd.ISA(isa); slices.Contains(tabletest.Sets(), isa.String()) {
 			t.Run(isa.String()+"/float32", func(t *testing.T) { tabletest.Check(t, &tables32[isa], without32[isa]) })
 			t.Run(isa.String()+"/float64", func(t *testing.T) { tabletest.Check(t, &tables64[isa], without64[isa]) })
 		}

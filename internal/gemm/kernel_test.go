@@ -85,9 +85,10 @@ func testTileKernelsPropagate[T Float](t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		eachTile[T](func(kernel TileKernel[T], rows, n, nr int) {
 			for _, poison := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-				for _, alpha := range []T{1, 0} {
-					c := tileCall[T]{rows: rows, n: n, k: 3, tiles: 2, bRow: nr, cRow: n, alpha: alpha, integers: true}
-					inPlace(&c)
+				for i, layout := range append(tileLayouts[T](), tileLayouts[T]()...) {
+					alpha := T(min(1, i/len(tileLayouts[T]())))
+					c := tileCall[T]{rows: rows, n: n, k: 6, tiles: 2, bRow: nr, cRow: n, alpha: alpha, integers: true} // some steps at once, and others
+					layout(&c)
 					row, column, l := r.IntN(2*rows), r.IntN(n), r.IntN(c.k)
 
 					d := newTileData(r, c, nr, anywhere[T]())

@@ -1,10 +1,6 @@
 package lower
 
-import (
-	"strings"
-
-	"github.com/steppe-ml/steppe/asm_gen/neon"
-)
+import "github.com/steppe-ml/steppe/asm_gen/neon"
 
 // chain emits instructions of the form 213, which multiply a register by another, add a third, and
 // overwrite the first: Horner's steps. It reports whether i begins some of them.
@@ -62,7 +58,7 @@ func (l *lowering) step(i instruction, value, home, to neon.V) {
 	case "VFNMADD213": // addend - factor*value
 		l.load(i.operands[0], operand, to)
 		l.VFMLS(value, factor, to)
-	case "VFMSUB213": // factor*value - addend
+	default: // factor*value - addend
 		l.VFNEG(operand(i.operands[0]), to)
 		l.VFMLA(value, factor, to)
 	}
@@ -77,8 +73,13 @@ func (l *lowering) load(op string, operand func(string) neon.V, to neon.V) {
 	}
 }
 
+// is213 reports whether step knows the instruction.
 func is213(i instruction) bool {
-	return strings.HasPrefix(i.opcode, "VF") && strings.HasSuffix(i.opcode[:len(i.opcode)-2], "213")
+	switch i.opcode {
+	case "VFMADD213PS", "VFMADD213PD", "VFNMADD213PS", "VFNMADD213PD", "VFMSUB213PS", "VFMSUB213PD":
+		return true
+	}
+	return false
 }
 
 // isMove reports whether i sets a whole vector register.

@@ -26,7 +26,12 @@ func (l *lowering) general(i instruction) {
 		l.RET()
 	case "JMP":
 		l.B(op[0])
-	case "MOVQ", "MOVL":
+	case "MOVL":
+		if !isConstant(op[0]) {
+			panic("a move of 32 bits that are no constant")
+		}
+		l.move(op[0], op[1])
+	case "MOVQ":
 		l.move(op[0], op[1])
 	case "LEAQ":
 		l.lea(memoryOf(op[0]), register(op[1]))
@@ -38,19 +43,25 @@ func (l *lowering) general(i instruction) {
 		l.update(op[0], func(r neon.R) { l.Emit(opcode, neon.Imm(1), r, r) })
 		l.compared = i.opcode
 	case "XORQ", "XORL":
+		l.compared = "" // they set amd64's flags, and not arm64's
 		if op[0] != op[1] {
 			panic("an exclusive or that clears nothing")
 		}
 		l.MOVD(neon.Imm(0), register(op[1]))
 	case "NEGQ":
+		l.compared = ""
 		l.Emit("NEG", register(op[0]), register(op[0]))
 	case "SHLQ":
+		l.compared = ""
 		l.Emit("LSL", neon.Imm(constant(op[0])), register(op[1]), register(op[1]))
 	case "SHRQ":
+		l.compared = ""
 		l.Emit("LSR", neon.Imm(constant(op[0])), register(op[1]), register(op[1]))
 	case "IMULQ":
+		l.compared = ""
 		l.Emit("MUL", l.inRegister(op[0], value), register(op[1]), register(op[1]))
 	case "BSFL":
+		l.compared = ""
 		l.Emit("RBITW", register(op[0]), register(op[1]))
 		l.Emit("CLZW", register(op[1]), register(op[1]))
 	case "CMPQ":
@@ -61,7 +72,8 @@ func (l *lowering) general(i instruction) {
 		if op[0] != op[1] {
 			panic("a test of two operands")
 		}
-		l.CMP(neon.Imm(0), register(op[0]))
+		opcode := map[string]string{"TESTQ": "CMP", "TESTL": "CMPW"}[i.opcode]
+		l.Emit(opcode, neon.Imm(0), register(op[0]))
 		l.compared = i.opcode
 	case "PREFETCHT0":
 		l.Emit("PRFM", neon.Ptr(l.pointer(memoryOf(op[0])), 0), neon.Text("PLDL1KEEP"))
@@ -73,7 +85,10 @@ func (l *lowering) general(i instruction) {
 // jump emits a conditional branch.
 func (l *lowering) jump(i instruction) {
 	table := jumps
-	if l.compared == "VUCOMISS" || l.compared == "VUCOMISD" {
+	switch l.compared {
+	case "":
+		panic("nothing has been compared")
+	case "VUCOMISS", "VUCOMISD":
 		table = floatJumps
 	}
 	branch, ok := table[i.opcode]

@@ -3,10 +3,10 @@
 //
 // It reads the assembly that avo prints, when general registers have been allocated, and goes
 // instruction by instruction. Most become one of arm64's. Operands in memory are loaded first.
-// What differs in meaning is kept as amd64 has it: VMAXPS returns its second operand where one is
-// NaN, and becomes a comparison and a selection.
+// What differs in meaning is kept as amd64 has it: VMAXPS returns the operand that Go names first
+// where one is NaN, and becomes a comparison and a selection.
 //
-// amd64's 15 general registers become R0 to R14, X0 to X27 become V0 to V27. R15 and R19 up, and
+// amd64's 15 general registers become R0 to R14, X0 to X27 become V0 to V27. R15, R19 and R20, and
 // V28 up, are at hand for the lowering.
 package lower
 
@@ -85,6 +85,8 @@ func Assembly(amd64 []byte) (arm64 []byte, err error) {
 				panic(err)
 			}
 			file.Data(m[1], offset, uint32(word))
+		case strings.HasPrefix(at, "DATA"):
+			panic("data other than words of 32 bits: " + at)
 		case strings.HasPrefix(at, "TEXT"):
 			panic("attributes other than NOSPLIT: " + at)
 		case l == nil || at == "" || strings.HasPrefix(at, "//") || strings.HasPrefix(at, "GLOBL"):
@@ -113,6 +115,7 @@ func (l *lowering) lower() {
 		l.body = l.body[1:]
 		if label, ok := item.(string); ok {
 			l.Label(label)
+			l.compared = "" // unless who jumps here has compared
 			continue
 		}
 		i := item.(instruction)

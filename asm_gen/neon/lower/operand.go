@@ -54,6 +54,9 @@ func isConstant(op string) bool { return strings.HasPrefix(op, "$") }
 
 // constant is the value of an immediate operand.
 func constant(op string) int {
+	if !isConstant(op) {
+		panic(fmt.Sprintf("%s is no constant", op))
+	}
 	n, err := strconv.ParseInt(op[1:], 0, 64)
 	if err != nil {
 		u, err := strconv.ParseUint(op[1:], 0, 64)
@@ -98,7 +101,9 @@ func memoryOf(op string) memory {
 	var at memory
 	at.disp, _ = strconv.Atoi(m[1])
 	if m[2] == "SP" {
-		at.base = stack
+		if at.base = stack; m[3] != "" {
+			panic("an index on the stack")
+		}
 	} else {
 		at.base = register(m[2])
 	}
@@ -112,8 +117,8 @@ func memoryOf(op string) memory {
 // offset reports whether m is at the sum of two registers, for which loads and stores have a form.
 func (m memory) offset() bool { return m.indexed && m.shift == 0 && m.disp == 0 }
 
-// reference returns memory as an operand of a load or a store; of a quad, it must be at no sum of
-// registers. It may leave the address in a register at hand.
+// reference returns memory as an operand of a load or a store. It may leave the address in a
+// register at hand. Vectors at the sum of two registers have LDRQ and STRQ instead.
 func (l *lowering) reference(m memory) neon.Operand {
 	switch {
 	case strings.HasSuffix(m.named, "(SB)"):
@@ -122,12 +127,9 @@ func (l *lowering) reference(m memory) neon.Operand {
 	case m.named != "":
 		return neon.Text(m.named)
 	case m.base == stack:
-		if m.indexed {
-			panic("an index on the stack")
-		}
 		return neon.Text(fmt.Sprintf("%d(RSP)", m.disp+8)) // the return address lies below
 	case m.offset():
-		return neon.Post(m.base, m.index)
+		return neon.Indexed(m.base, m.index)
 	case m.indexed:
 		l.Emit("ADD", shifted(m.index, m.shift), m.base, address)
 		return neon.Ptr(address, m.disp)

@@ -45,12 +45,12 @@ func (l *lowering) part(i instruction) {
 // parts calls move for the pieces of a part: for float64 that is one element, for float32 two if
 // there are so many, and one more if their number is odd.
 func (l *lowering) parts(e neon.Element, n string, m memory, move func(of neon.Element, at neon.R, lane int)) {
-	at := l.pointer(m)
 	if e == neon.Float64 {
-		move(e, at, 0)
+		move(e, l.pointer(m), 0)
 		return
 	}
-	count := l.inRegister(n, value)
+	count := l.inRegister(n, value) // before the pointer, which may be in the register of addresses
+	at := l.pointer(m)
 	one, end := l.label(), l.label()
 	l.Emit("TBZ", neon.Imm(1), count, neon.Text(one))
 	move(neon.Float64, at, 0)

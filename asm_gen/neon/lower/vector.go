@@ -71,6 +71,9 @@ func (l *lowering) vector(i instruction) {
 	case "VBLENDVPS":
 		l.blend(e.V(number(op[0])), l.operand(op[1], e, 0), e.V(number(op[2])), to())
 	case "VPTEST":
+		if op[0] != op[1] {
+			panic("a test of two operands")
+		}
 		l.VUMAXV(neon.Float32.V(number(op[0])), neon.Float32.V(spare))
 		l.Emit("FMOVS", neon.Float32.V(spare).F(), value)
 		l.CMP(neon.Imm(0), value)
@@ -82,6 +85,9 @@ func (l *lowering) vector(i instruction) {
 	case "VPERMILPS":
 		l.permute(constant(op[0]), neon.Float32.V(number(op[1])), neon.Float32.V(number(op[2])))
 	case "VPERMILPD":
+		if constant(op[0]) != 1 {
+			panic("an order that isn't known")
+		}
 		l.VEXT(8, neon.Float64.V(number(op[1])), neon.Float64.V(number(op[1])), neon.Float64.V(number(op[2])))
 	case "VMOVMSKPS", "VMOVMSKPD":
 		l.signs(map[byte]neon.Element{'S': neon.Float32, 'D': neon.Float64}[i.opcode[8]], number(op[0]), register(op[1]))
@@ -90,8 +96,8 @@ func (l *lowering) vector(i instruction) {
 		l.Emit("VST1", neon.Float32.V(number(op[1])).Lane(constant(op[0])), neon.Ptr(at, 0))
 	case "VINSERTPS":
 		at := l.pointer(memoryOf(op[1]))
-		if op[2] != op[3] {
-			panic("an insertion that moves")
+		if op[2] != op[3] || constant(op[0])&^0x30 != 0 {
+			panic("an insertion that does more")
 		}
 		l.Emit("VLD1", neon.Ptr(at, 0), neon.Float32.V(number(op[3])).Lane(constant(op[0])>>4))
 	case "VFMADD231PS", "VFMADD231PD": // to += second*first
@@ -99,6 +105,9 @@ func (l *lowering) vector(i instruction) {
 	case "VFNMADD231PS", "VFNMADD231PD": // to -= second*first
 		l.VFMLS(l.operand(op[0], e, 0), e.V(number(op[1])), to())
 	case "VFNMSUB231PS", "VFNMSUB231PD": // to = -to - second*first
+		if op[0] == op[2] || op[1] == op[2] {
+			panic("a factor that is overwritten")
+		}
 		l.VFNEG(to(), to())
 		l.VFMLS(l.operand(op[0], e, 0), e.V(number(op[1])), to())
 	default:
