@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,23 +17,32 @@ import (
 )
 
 // assembly returns all .s files of the module's packages.
-func assembly(t *testing.T) (sources []*source) {
+func assembly(t *testing.T) []*source {
 	t.Helper()
-	var paths []string
-	for _, pattern := range []string{"../../*/*.s", "../*/*.s"} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.NotEmpty(t, found, pattern)
-		paths = append(paths, found...)
-	}
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		require.NoError(t, err)
-		sources = append(sources, parse(path, string(content)))
-	}
-	require.NotEmpty(t, sources)
+	sources, err := readAssembly()
+	require.NoError(t, err)
 	return sources
 }
+
+var readAssembly = sync.OnceValues(func() (sources []*source, err error) {
+	for _, pattern := range []string{"../../*/*.s", "../*/*.s"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		if len(paths) == 0 {
+			return nil, fmt.Errorf("there is no %s", pattern)
+		}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			sources = append(sources, parse(path, string(content)))
+		}
+	}
+	return sources, nil
+})
 
 func TestAssembly(t *testing.T) {
 	for _, s := range assembly(t) {
