@@ -30,6 +30,7 @@ type bench struct {
 	rounds   int
 	explain  bool
 	markdown bool
+	scaling  string // of several ranks
 	outputs
 	costs *plotOutput
 
@@ -39,6 +40,9 @@ type bench struct {
 	report  *Report
 	stderr  io.Writer
 	live    *progress
+
+	usualBatch bool // without --batch, try the model's own alone
+	times      int  // how many of the batches and of the shards that flags name one has; 0 for 1
 }
 
 // liveParts is the length of the live line of one model, or of a comparison.
@@ -94,6 +98,12 @@ for each model. With --json -, only the JSON goes to stdout, and the tables go
 to stderr. Files appear whole or not at all. After Ctrl-C, bench prints the
 tables of the rounds so far, and writes no files.
 
+mpirun -n 2 steppe bench --mpi times steps that processes share, with the exact
+sums of steppe train --mpi beside fast ones. Besides the step, it prints what a
+step takes to compute on the slowest rank, to exchange, and to wait for others:
+in another step, where ranks meet before each exchange. With --scaling weak,
+--batch and --shards are each rank's own.
+
 ` + sections(aboutMethods(), aboutUsualModels(), aboutData()),
 		Example: `  steppe bench
   steppe bench --model mlp,lenet,resnet20 --plot cost.png
@@ -102,7 +112,9 @@ tables of the rounds so far, and writes no files.
   steppe bench --model text-tiny,text-mini --shards 8,32
   steppe bench --batch 64 --rounds 50 --explain
   steppe bench --batch 16,32,64,128 --shards 2,4,8,16,32,64 --workers 1
-  steppe bench --json bench.json`,
+  steppe bench --json bench.json
+  mpirun -n 2 steppe bench --mpi --model resnet20 --methods msam --shards 32
+  mpirun -n 4 steppe bench --mpi --scaling weak --workers 1 --json weak.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.given = cmd.Flags().Changed
@@ -125,6 +137,8 @@ tables of the rounds so far, and writes no files.
 	flags.BoolVar(&b.explain, "explain", false, "print the plan of each method's step")
 	flags.BoolVar(&b.markdown, "markdown", false, "print the tables as Markdown")
 	costs := b.addPlotFlag(flags, "plot", "draw the costs into `FILE`, a .png or .svg")
+	addMPIFlag(flags, "time steps that the processes share which mpirun has started")
+	flags.StringVar(&b.scaling, "scaling", scalings[0], "with --mpi: `strong` shares --batch, weak gives each rank as much")
 	costs.chart = func() chart.Chart { return b.report.costs() }
 	b.addJSONFlag(flags)
 	b.costs = costs
@@ -132,6 +146,12 @@ tables of the rounds so far, and writes no files.
 }
 
 func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if c := communicatorOf(ctx); c != nil {
+		return b.runRanks(ctx, c, stdout, stderr)
+	}
+	if b.given("scaling") {
+		return fmt.Errorf("--scaling %s without --mpi: there is one process", b.scaling)
+	}
 	if err := b.validate(); err != nil {
 		return err
 	}
@@ -247,18 +267,25 @@ func (b *bench) prepare() error {
 
 // batchesOf returns the batch sizes to try with a model.
 func (b *bench) batchesOf(model string) []int {
-	if b.given("batch") {
-		return distinct(b.batches)
-	}
 	row, _ := zoo.Lookup(model) // which prepare has looked up before
-	return distinct([]int{row.Batch, smallBatch})
+	batches := []int{row.Batch, smallBatch}
+	switch {
+	case b.given("batch"):
+		batches = slices.Clone(b.batches)
+	case b.usualBatch:
+		batches = batches[:1]
+	}
+	for i := range batches {
+		batches[i] *= max(1, b.times)
+	}
+	return distinct(batches)
 }
 
 // allFit returns an error if a number of --shards fits none of a model's batches.
 func (b *bench) allFit() error {
 	for _, model := range b.models {
 		for _, n := range b.shards {
-			if !slices.ContainsFunc(b.trials, func(t *trial) bool { return t.modelName == model && n <= t.mostShards() }) {
+			if !slices.ContainsFunc(b.trials, func(t *trial) bool { return t.modelName == model && n*max(1, b.times) <= t.mostShards() }) {
 				return fmt.Errorf("--shards has %d, which fits none of the batches of %s", n, model)
 			}
 		}

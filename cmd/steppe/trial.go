@@ -102,8 +102,11 @@ func (b *bench) newTrial(name string, batch int, several bool) (*trial, error) {
 func (b *bench) shardsOf(t *trial, several bool) ([]int, error) {
 	wanted, most := distinct(b.shards), t.mostShards()
 	if !b.given("shards") {
-		wanted = distinct(append(slices.Clone(defaultShards), most))
+		wanted = distinct(append(slices.Clone(defaultShards), most/max(1, b.times)))
 		slices.Sort(wanted)
+	}
+	for i := range wanted {
+		wanted[i] *= max(1, b.times)
 	}
 	var shards []int
 	for _, n := range wanted {
