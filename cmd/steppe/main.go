@@ -10,6 +10,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/steppe-ml/steppe/internal/agree"
+	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
@@ -26,7 +28,19 @@ func main() {
 // run runs a command line without the program's name, and returns the exit code. When ctx is done,
 // or stdout can't be written to, commands stop after the step under way and print their results so
 // far.
+//
+// With --mpi, it is run on all ranks, and rank 0 prints.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if wantsMPI(args) {
+		return runMPI(ctx, args, stdout, stderr)
+	}
+	return runOn(ctx, nil, args, stdout, stderr)
+}
+
+// runOn is run as one of the communicator's ranks; nil for one process.
+func runOn(ctx context.Context, c sam.Communicator, args []string, stdout, stderr io.Writer) int {
+	defer abortOnPanic(c)
+	ctx, stdout, stderr = ranked(ctx, c, stdout, stderr)
 	child, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	ctx = endable{child, ctx}
@@ -35,7 +49,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := together(c, root.ExecuteContext(ctx))
+	if !leads(c) {
+		return 0 // rank 0 says how it has ended
+	}
 	return reportError(err, out.err, context.Cause(ctx), stderr)
 }
 
@@ -63,12 +80,20 @@ func reportError(err, output, cause error, stderr io.Writer) int {
 		return 0
 	case stopped:
 		errors.As(cause, &signal)
-		fmt.Fprintf(stderr, "steppe: %v\n%s", signal, hint)
+		fmt.Fprintf(stderr, "steppe: %s%v\n%s", elsewhere(err, cause), signal, hint)
 		return signal.exitCode()
 	default:
 		fmt.Fprintln(stderr, "steppe:", err)
 		return 1
 	}
+}
+
+// elsewhere says which rank was interrupted, if it isn't this one; "" if it is.
+func elsewhere(err, cause error) string {
+	if failure := new(agree.Failure); cause == nil && errors.As(err, &failure) && failure.Rank > 0 {
+		return fmt.Sprintf("rank %d: ", failure.Rank)
+	}
+	return ""
 }
 
 // endable is a context that ends when its parent does, or earlier. It asks the parent itself, which

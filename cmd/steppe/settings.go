@@ -50,6 +50,8 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.Float64Var(&s.WeightDecay, "weight-decay", 0, "weight decay, not in the ascent (default the optimizer's)")
 	flags.Float64Var(&s.Clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
 
+	flags.StringVar(&s.Ranks, "ranks", s.Ranks, "sums of ranks: `exact` has the bits of any number of them, fast hasn't")
+
 	flags.StringVar(&s.Monitor, "monitor", s.Monitor, "`metric` that finds the best epoch")
 	flags.IntVar(&s.Patience, "patience", 0, "stop after so many `epochs` without a better one")
 	flags.IntVar(&s.SaveEvery, "save-every", 0, "save every so many `steps`, too, not only each epoch")

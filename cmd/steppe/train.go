@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +15,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/agree"
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/sam/train"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -32,6 +35,7 @@ type trainCommand struct {
 	workers  int
 	most     memoryLimit
 	json     bool
+	ranks    sam.Communicator // nil without --mpi
 
 	config  *runs.Config
 	began   *runs.Config // of a run that goes on: config.json as it was found
@@ -72,6 +76,11 @@ tenth of the epochs, at a learning rate of 0.0005, language models at 0.001.
 Without --out, nothing is kept, but --save FILE writes the best parameters to a
 file.
 
+mpirun -n 2 steppe train --mpi shares each batch among processes, of one machine
+or several. The run is the same, bit for bit, with any number of them, and goes
+on with any other number, or alone. With --ranks fast it isn't, and steps may
+take less time. Rank 0 alone writes files and prints (docs/RUNS.md).
+
 The default rho falls with the samples of a shard, from 0.05 at 128 and more to
 0.025 at 8: small shards tolerate less (docs/RESULTS.md). Transformers have a
 fifth of that. steppe find rho looks for the best.
@@ -93,10 +102,13 @@ fifth of that. steppe find rho looks for the best.
   steppe train --method msam --shards 16 --epochs 10 --seed 2
   steppe train --optimizer adamw --warmup 0.5 --clip 1
   steppe train --standardize --label-noise 0.2 --shards 4
-  steppe train --save digits.safetensors`,
+  steppe train --save digits.safetensors
+  mpirun -n 2 steppe train --mpi --out runs/two
+  mpirun --host a,b steppe train --mpi --data photos --out runs/hosts`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t.stdout, t.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			t.ranks = communicatorOf(cmd.Context())
 			return flagError(cmd.Flags(), t.run(cmd.Context(), cmd.Flags()))
 		},
 	}
@@ -109,12 +121,16 @@ fifth of that. steppe find rho looks for the best.
 	flags.BoolVar(&t.force, "force", false, "let --out replace another run, and --save another file")
 	flags.IntVar(&t.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
 	t.most.addFlag(flags)
+	addMPIFlag(flags, "share each batch with the processes that mpirun has started")
 	flags.BoolVar(&t.json, "json", false, "print JSON: a line for each row of the log, and the result")
 	return cmd
 }
 
 func (t *trainCommand) run(ctx context.Context, flags *pflag.FlagSet) error {
 	t.tables = tablesOn(t.stdout, t.stderr, t.json)
+	if t.ranks != nil && t.resume == "" && !flags.Changed("ranks") {
+		t.settings.Ranks = runs.RankSums[0].Name
+	}
 	if err := t.validate(flags); err != nil {
 		return err
 	}
@@ -160,8 +176,9 @@ var mayChange = []struct {
 
 // goOn takes the settings from the run's folder, and those from the flags that may change.
 func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
-	if t.config, err = runs.LoadConfig(t.resume); err != nil {
-		return fmt.Errorf("--resume: %w", err)
+	var tokenizer []byte
+	if t.config, tokenizer, err = t.loadConfig(); err != nil {
+		return err
 	}
 	began := *t.config
 	t.began = &began
@@ -185,8 +202,11 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 		return fmt.Errorf("%s with --resume: a run that goes on keeps its settings, but for --%s",
 			strings.Join(wrong, ", "), strings.Join(may, ", --"))
 	}
+	if t.ranks != nil && kept.Ranks == "" {
+		return fmt.Errorf("--mpi with --resume %s: the run began without, and its sums aren't those of ranks: begin with --mpi or --ranks what is to go on with --mpi", t.resume)
+	}
 	t.settings = kept
-	t.settings.KeepTokenizer(t.resume)
+	t.settings.TakeTokenizer(tokenizer)
 	if err := t.settings.Validate(); err != nil {
 		return err
 	}
@@ -196,11 +216,38 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 	return nil
 }
 
+// loadConfig reads the configuration and the tokenizer of a run that goes on. With ranks, rank 0
+// reads them, and tells the others, which may not see the folder.
+func (t *trainCommand) loadConfig() (config *runs.Config, tokenizer []byte, err error) {
+	if leads(t.ranks) {
+		if config, err = runs.LoadConfig(t.resume); err != nil {
+			err = fmt.Errorf("--resume: %w", err)
+		}
+		tokenizer = runs.KeptTokenizer(t.resume)
+	}
+	if t.ranks == nil {
+		return config, tokenizer, err
+	}
+	text, failed := json.Marshal(config)
+	configs, err := agree.Tell(t.ranks, cmp.Or(err, failed), text)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokenizers, err := agree.Tell(t.ranks, nil, tokenizer)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !leads(t.ranks) {
+		config, err = runs.ParseConfig(configs[0])
+	}
+	return config, tokenizers[0], err
+}
+
 // checkEpochs returns an error if a run that goes on has done more epochs than --epochs: that would
 // do nothing but make its settings wrong.
 func (t *trainCommand) checkEpochs() error {
 	rows, err := train.ReadLog(train.LogFile(t.resume))
-	if err != nil {
+	if err != nil || !leads(t.ranks) {
 		return nil // the run begins with an error of its own, or makes the log
 	}
 	for _, row := range slices.Backward(rows) {
@@ -224,6 +271,9 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 	if err := t.checkOut(); err != nil { // before the data is read, which may take long
 		return err
 	}
+	if err := t.meetRanks(flags); err != nil {
+		return err
+	}
 	err = waiting(t.stderr, "reading "+t.settings.Data, func() error {
 		t.job, err = t.settings.Read()
 		return err
@@ -234,6 +284,9 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 	if err := t.checkConfig(); err != nil {
 		return err
 	}
+	if err := t.compareData(); err != nil {
+		return err
+	}
 	err = waiting(t.stderr, "compiling "+t.settings.Model, func() error { return t.job.Build(t.dir(), t.workers) })
 	if err != nil {
 		return err
@@ -242,6 +295,9 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 		return err
 	}
 	run := t.job.Run
+	if t.ranks != nil {
+		run.Optimizer.Communicator = t.ranks
+	}
 	step := run.Optimizer
 	step.Batch = run.Train.Batch
 	if err := t.most.checkStep(t.job.Model, []*dataset.Set{t.job.Train, t.job.Valid, t.job.Test}, step); err != nil {
@@ -255,7 +311,7 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 		return t.finish(ctx, ended)
 	}
 	run.Hooks = append(run.Hooks, train.HookFunc(t.dropResult), train.HookFunc(t.show))
-	if t.dir() != "" {
+	if t.dir() != "" && leads(t.ranks) {
 		run.Hooks = append(run.Hooks, &curves{dir: t.dir()})
 	}
 	return nil
@@ -283,7 +339,7 @@ func (t *trainCommand) dir() string {
 
 // checkSave finds out before the training whether --save can be written.
 func (t *trainCommand) checkSave() error {
-	if t.save == "" {
+	if t.save == "" || !leads(t.ranks) {
 		return nil
 	}
 	if _, err := os.Stat(t.save); err == nil && !t.force {

@@ -34,7 +34,7 @@ var ownFiles = []string{runs.ConfigFile, runs.ResultFile, runs.CurvesFile, runs.
 
 // checkOut returns an error if a new run would replace files of another one, or of anybody else.
 func (t *trainCommand) checkOut() error {
-	if t.out == "" || t.force {
+	if t.out == "" || t.force || !leads(t.ranks) {
 		return nil
 	}
 	if err := train.Vacant(t.out); err != nil {
@@ -101,7 +101,7 @@ func remove(path string) error {
 // dropResult removes the result of a finished run that goes on after all, with more epochs: it isn't
 // the result any more, however the run ends.
 func (t *trainCommand) dropResult(at train.Moment, s *train.Status) error {
-	if at != train.AtStart || t.dir() == "" || len(s.History.Epochs) == s.Run.Epochs {
+	if at != train.AtStart || t.dir() == "" || !leads(t.ranks) || len(s.History.Epochs) == s.Run.Epochs {
 		return nil
 	}
 	return remove(filepath.Join(t.dir(), runs.ResultFile))

@@ -64,6 +64,9 @@ func (t *trainCommand) printHeader(s *train.Status) {
 	}
 	fmt.Fprintf(t.tables, "%s, batch %d, %s\n", describeMethod(&t.settings, s.Plan.Ascent.String()), t.settings.Batch, describeOptimizer(&t.settings))
 	fmt.Fprintf(t.tables, "%s, seed %d\n", machine(t.workers), t.settings.Seed)
+	if line := t.ranksLine(); line != "" {
+		fmt.Fprintln(t.tables, line)
+	}
 	if t.dir() != "" {
 		fmt.Fprintf(t.tables, "in %s\n", t.dir())
 	}

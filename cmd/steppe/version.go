@@ -18,13 +18,18 @@ var versionFile string
 // version returns the number of the release, the revision if the build recorded one, the version of
 // Go, the system, and the instruction set.
 func version() string {
+	return fmt.Sprintf("%s, %s %s/%s, %v", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH, simd.Active())
+}
+
+// release returns the number of the release, and the revision if the build recorded one.
+func release() string {
 	number := strings.TrimSpace(versionFile)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if r := revision(info, number); r != "" {
 			number += " (" + r + ")"
 		}
 	}
-	return fmt.Sprintf("%s, %s %s/%s, %v", number, runtime.Version(), runtime.GOOS, runtime.GOARCH, simd.Active())
+	return number
 }
 
 // revision returns the commit of a build from a checkout, with ", modified" if it was. For a

@@ -84,6 +84,7 @@ type message struct {
 	Kind  string  `json:"kind,omitempty"`
 	Known bool    `json:"known,omitempty"` // the error says itself whose it is
 	Facts []Fact  `json:"facts,omitempty"`
+	Value []byte  `json:"value,omitempty"`
 }
 
 // Error returns the error of the first rank that has one, and nil if none has: on all ranks alike.
@@ -93,16 +94,35 @@ func Error(c Communicator, mine error, kinds ...Kind) error {
 	if c == nil || c.Size() == 1 {
 		return mine
 	}
-	all, err := meet(c, mine, nil, kinds)
+	all, err := meet(c, mine, message{}, kinds)
 	if err != nil {
 		return err
 	}
 	return decide(c, mine, all, kinds)
 }
 
-// meet sends this rank's message, and returns those of all.
-func meet(c Communicator, mine error, facts []Fact, kinds []Kind) ([]message, error) {
-	m := message{Facts: facts}
+// Tell returns what each rank has told, by rank. mine is an error that this rank has so far; if any
+// rank has one, it is returned as by Error.
+func Tell(c Communicator, mine error, value []byte, kinds ...Kind) ([][]byte, error) {
+	if c == nil || c.Size() == 1 {
+		return [][]byte{value}, mine
+	}
+	all, err := meet(c, mine, message{Value: value}, kinds)
+	if err == nil {
+		err = decide(c, mine, all, kinds)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var values [][]byte
+	for _, m := range all {
+		values = append(values, m.Value)
+	}
+	return values, nil
+}
+
+// meet sends this rank's message, or its error, and returns those of all.
+func meet(c Communicator, mine error, m message, kinds []Kind) ([]message, error) {
 	if mine != nil {
 		text := mine.Error()
 		m = message{Error: &text, Known: Known(mine)}

@@ -18,7 +18,7 @@ func Facts(c Communicator, mine error, facts []Fact, kinds ...Kind) error {
 	if c == nil || c.Size() == 1 {
 		return mine
 	}
-	all, err := meet(c, mine, facts, kinds)
+	all, err := meet(c, mine, message{Facts: facts}, kinds)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func LoadConfig(dir string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := parseConfig(text)
+	c, err := ParseConfig(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -101,9 +101,9 @@ func fromOtherVersion(err error, text []byte) error {
 	return fmt.Errorf("%s: the run is of steppe %s, which means something by it that this version doesn't know", field, c.Version)
 }
 
-// parseConfig reads what Save writes. A setting that isn't known is an error: another version may
+// ParseConfig reads what Save writes, or another encoding of a Config as JSON. A setting that isn't known is an error: another version may
 // mean something by it that decides the result.
-func parseConfig(text []byte) (*Config, error) {
+func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("more than %d bytes", maxConfig)
 	}

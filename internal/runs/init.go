@@ -161,8 +161,16 @@ func tokenizerOf(path string) ([]byte, error) {
 
 // KeepTokenizer has Read take the tokenizer that the state in a run's folder has, whatever became
 // of the file that it is from.
-func (s *Settings) KeepTokenizer(dir string) {
+func (s *Settings) KeepTokenizer(dir string) { s.TakeTokenizer(KeptTokenizer(dir)) }
+
+// KeptTokenizer returns the tokenizer that the state in a run's folder has; nil for none.
+func KeptTokenizer(dir string) []byte {
 	if input, err := inputOf(train.LastFile(dir)); err == nil && input != nil && input.Text != nil {
-		s.kept = input.Text.Tokenizer
+		return input.Text.Tokenizer
 	}
+	return nil
 }
+
+// TakeTokenizer is KeepTokenizer for a process that doesn't see the folder: tokenizer is what
+// KeptTokenizer has returned elsewhere.
+func (s *Settings) TakeTokenizer(tokenizer []byte) { s.kept = tokenizer }

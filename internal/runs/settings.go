@@ -50,6 +50,8 @@ type Settings struct {
 	WeightDecay float64 `json:"weight-decay"`
 	Clip        float64 `json:"clip"`
 
+	Ranks string `json:"ranks,omitempty"` // how sums of ranks are made: a row of RankSums; "" for a run of one process
+
 	Monitor   string `json:"monitor"`    // metric that finds the best epoch
 	Patience  int    `json:"patience"`   // epochs without a better one that end the run; 0 for no end
 	SaveEvery int    `json:"save-every"` // steps
@@ -240,6 +242,11 @@ func (s *Settings) Validate() error {
 	if _, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule); err != nil {
 		return err
 	}
+	if s.Ranks != "" {
+		if _, err := FindRankSum(s.Ranks); err != nil {
+			return err
+		}
+	}
 	for _, n := range s.numbers() {
 		if x := float32(n.value); !n.fits || x-x != 0 { // steps compute in float32
 			return fmt.Errorf("--%s is %v, want %s", n.flag, n.value, n.want)
@@ -300,6 +307,13 @@ func (s *Settings) config(batches, workers int) (sam.Config, error) {
 	c.Ascent.Eta, c.Ascent.Fraction, c.Ascent.Every = s.Eta, s.AscentFraction, s.AscentEvery
 	s.setOptions(&c)
 	c.Base = optimizer.Rule(s)
+	if s.Ranks != "" {
+		sum, err := FindRankSum(s.Ranks)
+		if err != nil {
+			return sam.Config{}, err
+		}
+		c.Communicator, c.Fast = sam.Alone(), sum.Fast
+	}
 	rho, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule)
 	if err != nil {
 		return sam.Config{}, err

@@ -111,10 +111,10 @@ func TestLoadConfigErrors(t *testing.T) {
 		`{"settings":{"method":"frob"}}`:    `unknown method "frob"`,
 		`{"settings":{"lr":0.1,"lr":"oh"}}`: `"lr" is a string, want a number`,
 	} {
-		_, err := parseConfig([]byte(text))
+		_, err := ParseConfig([]byte(text))
 		assert.ErrorContains(t, err, want, text)
 	}
-	_, err = parseConfig(make([]byte, maxConfig+1))
+	_, err = ParseConfig(make([]byte, maxConfig+1))
 	assert.EqualError(t, err, "more than 1048576 bytes")
 }
 
@@ -132,14 +132,14 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"settings":{"shards":1,"ascent-fraction":1,"ascent-every":1,"lr":1}}`))
 	f.Add([]byte(`{"settings":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := parseConfig(text)
+		c, err := ParseConfig(text)
 		if err != nil {
 			return
 		}
 		assert.NoError(t, c.Settings.Validate())
 		again, err := json.Marshal(c)
 		require.NoError(t, err)
-		back, err := parseConfig(again)
+		back, err := ParseConfig(again)
 		require.NoError(t, err)
 		assert.Equal(t, c, back)
 	})

@@ -93,6 +93,23 @@ var RhoSchedules = []Schedule{
 // withLR is the schedule of rho that is the learning rate's.
 const withLR = "lr"
 
+// RankSum is a way in which the ranks of a run add up their gradients.
+type RankSum struct {
+	Name, About string
+	Fast        bool
+}
+
+// RankSums lists the ways.
+var RankSums = []RankSum{
+	{"exact", "in an order that doesn't depend on them: any number of ranks has the same bits", false},
+	{"fast", "as each rank and MPI do it in the least time", true},
+}
+
+// FindRankSum returns the row of RankSums with that name.
+func FindRankSum(name string) (RankSum, error) {
+	return lookup.Row("sum of ranks", RankSums, func(s RankSum) string { return s.Name }, name)
+}
+
 // FindSchedule returns a row of one of the tables; kind is what the error calls it.
 func FindSchedule(kind string, rows []Schedule, name string) (Schedule, error) {
 	return lookup.Row(kind, rows, func(s Schedule) string { return s.Name }, name)

@@ -274,10 +274,11 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	e := l.sums.epoch(l.epoch + 1)
 	var err error
 	if l.Valid != nil {
-		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); ctx.Err() != nil && err != nil {
-			err = l.interrupted(ctx)
-		} else if err != nil {
+		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); err != nil {
 			err = fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
+			if ctx.Err() != nil {
+				err = l.interrupted(ctx)
+			}
 		}
 	}
 	if err := l.ranks.agree(err); err != nil {
