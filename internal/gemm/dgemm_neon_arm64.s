@@ -19724,51 +19724,20 @@ group:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R6
-	SUBS $4, R6, R6
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R2), [V9.D2]
-	VLD1.P 16(R3), [V10.D2]
-	VLD1.P 16(R4), [V11.D2]
-	VLD1.P 16(R0), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V0.D2
-	VFMLA  V12.D2, V9.D2, V1.D2
-	VFMLA  V12.D2, V10.D2, V2.D2
-	VFMLA  V12.D2, V11.D2, V3.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R2), [V9.D2]
-	VLD1.P 16(R3), [V10.D2]
-	VLD1.P 16(R4), [V11.D2]
-	VLD1.P 16(R0), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V4.D2
-	VFMLA  V12.D2, V9.D2, V5.D2
-	VFMLA  V12.D2, V10.D2, V6.D2
-	VFMLA  V12.D2, V11.D2, V7.D2
-	SUBS   $4, R6, R6
-	BGE    vectors
-
-vectorsDone:
-	ADD  $4, R6, R6
 	SUBS $2, R6, R6
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R2), [V9.D2]
-	VLD1.P 16(R3), [V10.D2]
-	VLD1.P 16(R4), [V11.D2]
-	VLD1.P 16(R0), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V0.D2
-	VFMLA  V12.D2, V9.D2, V1.D2
-	VFMLA  V12.D2, V10.D2, V2.D2
-	VFMLA  V12.D2, V11.D2, V3.D2
+	VLD1.P 16(R1), [V4.D2]
+	VLD1.P 16(R2), [V5.D2]
+	VLD1.P 16(R3), [V6.D2]
+	VLD1.P 16(R4), [V7.D2]
+	VLD1.P 16(R0), [V8.D2]
+	VFMLA  V8.D2, V4.D2, V0.D2
+	VFMLA  V8.D2, V5.D2, V1.D2
+	VFMLA  V8.D2, V6.D2, V2.D2
+	VFMLA  V8.D2, V7.D2, V3.D2
 	SUBS   $2, R6, R6
 	BGE    vector
 
@@ -19778,15 +19747,15 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVD.P 8(R1), F8
-	FMOVD.P 8(R2), F9
-	FMOVD.P 8(R3), F10
-	FMOVD.P 8(R4), F11
-	FMOVD.P 8(R0), F12
-	VFMLA   V12.D2, V8.D2, V0.D2
-	VFMLA   V12.D2, V9.D2, V1.D2
-	VFMLA   V12.D2, V10.D2, V2.D2
-	VFMLA   V12.D2, V11.D2, V3.D2
+	FMOVD.P 8(R1), F4
+	FMOVD.P 8(R2), F5
+	FMOVD.P 8(R3), F6
+	FMOVD.P 8(R4), F7
+	FMOVD.P 8(R0), F8
+	VFMLA   V8.D2, V4.D2, V0.D2
+	VFMLA   V8.D2, V5.D2, V1.D2
+	VFMLA   V8.D2, V6.D2, V2.D2
+	VFMLA   V8.D2, V7.D2, V3.D2
 	SUBS    $1, R6, R6
 	BGE     element
 
@@ -19797,25 +19766,21 @@ elementDone:
 	MOVD   c+48(FP), R9
 	LSL    $3, R7, R7
 	LSL    $3, R8, R8
-	FMOVD  alpha+72(FP), F12
-	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	FMOVD  alpha+72(FP), F8
 	WORD   $0x6e61d400 // faddp v0.2d, v0.2d, v1.2d
 	WORD   $0x6e63d441 // faddp v1.2d, v2.2d, v3.2d
-	WORD   $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
-	WORD   $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
-	FMOVD  beta+80(FP), F12
-	FCMPD  $(0.0), F12
+	WORD   $0x4fc89000 // fmul v0.2d, v0.2d, v8.d[0]
+	WORD   $0x4fc89021 // fmul v1.2d, v1.2d, v8.d[0]
+	FMOVD  beta+80(FP), F8
+	FCMPD  $(0.0), F8
 	BEQ    overwrite
 	MOVD   R9, R10
-	VLD1.P (R10)(R8), V8.D[0]
-	VLD1.P (R10)(R8), V8.D[1]
-	WORD   $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
-	VLD1.P (R10)(R8), V8.D[0]
-	VLD1.P (R10)(R8), V8.D[1]
-	WORD   $0x4fcc1101 // fmla v1.2d, v8.2d, v12.d[0]
+	VLD1.P (R10)(R8), V4.D[0]
+	VLD1.P (R10)(R8), V4.D[1]
+	WORD   $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	VLD1.P (R10)(R8), V4.D[0]
+	VLD1.P (R10)(R8), V4.D[1]
+	WORD   $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 
 overwrite:
 	MOVD   R9, R10
@@ -19850,54 +19815,14 @@ group:
 	MOVD xRow+24(FP), R4
 	MOVD x+16(FP), R0
 	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R3
-	SUBS $16, R3, R3
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V1.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V2.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V3.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V4.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V5.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V6.D2
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V7.D2
-	SUBS   $16, R3, R3
-	BGE    vectors
-
-vectorsDone:
-	ADD  $16, R3, R3
 	SUBS $2, R3, R3
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R1), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V1.D2]
+	VLD1.P 16(R0), [V2.D2]
+	VFMLA  V2.D2, V1.D2, V0.D2
 	SUBS   $2, R3, R3
 	BGE    vector
 
@@ -19907,9 +19832,9 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVD.P 8(R1), F8
-	FMOVD.P 8(R0), F9
-	VFMLA   V9.D2, V8.D2, V0.D2
+	FMOVD.P 8(R1), F1
+	FMOVD.P 8(R0), F2
+	VFMLA   V2.D2, V1.D2, V0.D2
 	SUBS    $1, R3, R3
 	BGE     element
 
@@ -19920,22 +19845,15 @@ elementDone:
 	MOVD   c+48(FP), R6
 	LSL    $3, R4, R4
 	LSL    $3, R5, R5
-	FMOVD  alpha+72(FP), F9
-	WORD   $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	WORD   $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	WORD   $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	WORD   $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	FMOVD  alpha+72(FP), F2
 	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
-	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
-	FMOVD  beta+80(FP), F9
-	FCMPD  $(0.0), F9
+	WORD   $0x4fc29000 // fmul v0.2d, v0.2d, v2.d[0]
+	FMOVD  beta+80(FP), F2
+	FCMPD  $(0.0), F2
 	BEQ    overwrite
 	MOVD   R6, R7
-	VLD1.P (R7)(R5), V8.D[0]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	VLD1.P (R7)(R5), V1.D[0]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
 
 overwrite:
 	MOVD   R6, R7
@@ -20093,51 +20011,16 @@ group:
 	ADD  R5<<3, R0, R1
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R4
-	SUBS $8, R4, R4
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R2), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V1.D2
-	VLD1.P 16(R2), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V2.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V3.D2
-	VLD1.P 16(R2), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V4.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V5.D2
-	VLD1.P 16(R2), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V6.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V7.D2
-	SUBS   $8, R4, R4
-	BGE    vectors
-
-vectorsDone:
-	ADD  $8, R4, R4
 	SUBS $2, R4, R4
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R2), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V1.D2
+	VLD1.P 16(R2), [V2.D2]
+	VLD1.P 16(R0), [V3.D2]
+	VFMLA  V3.D2, V2.D2, V0.D2
+	VLD1.P 16(R1), [V4.D2]
+	VFMLA  V4.D2, V2.D2, V1.D2
 	SUBS   $2, R4, R4
 	BGE    vector
 
@@ -20147,11 +20030,11 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVD.P 8(R2), F8
-	FMOVD.P 8(R0), F9
-	VFMLA   V9.D2, V8.D2, V0.D2
-	FMOVD.P 8(R1), F10
-	VFMLA   V10.D2, V8.D2, V1.D2
+	FMOVD.P 8(R2), F2
+	FMOVD.P 8(R0), F3
+	VFMLA   V3.D2, V2.D2, V0.D2
+	FMOVD.P 8(R1), F4
+	VFMLA   V4.D2, V2.D2, V1.D2
 	SUBS    $1, R4, R4
 	BGE     element
 
@@ -20162,27 +20045,21 @@ elementDone:
 	MOVD   c+48(FP), R7
 	LSL    $3, R5, R5
 	LSL    $3, R6, R6
-	FMOVD  alpha+72(FP), F9
-	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	FMOVD  alpha+72(FP), F3
 	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
-	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
-	WORD   $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD   $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4fc39000 // fmul v0.2d, v0.2d, v3.d[0]
 	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
-	WORD   $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
-	FMOVD  beta+80(FP), F9
-	FCMPD  $(0.0), F9
+	WORD   $0x4fc39021 // fmul v1.2d, v1.2d, v3.d[0]
+	FMOVD  beta+80(FP), F3
+	FCMPD  $(0.0), F3
 	BEQ    overwrite
 	MOVD   R7, R8
-	VLD1.P (R8)(R6), V8.D[0]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	VLD1.P (R8)(R6), V2.D[0]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 	MOVD   R7, R8
 	ADD    R5, R8, R8
-	VLD1.P (R8)(R6), V8.D[0]
-	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	VLD1.P (R8)(R6), V2.D[0]
+	WORD   $0x4fc31041 // fmla v1.2d, v2.2d, v3.d[0]
 
 overwrite:
 	MOVD   R7, R8
@@ -20380,64 +20257,18 @@ group:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
-	VEOR V8.B16, V8.B16, V8.B16
-	VEOR V9.B16, V9.B16, V9.B16
-	VEOR V10.B16, V10.B16, V10.B16
-	VEOR V11.B16, V11.B16, V11.B16
 	MOVD k+8(FP), R5
-	SUBS $8, R5, R5
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R3), [V12.D2]
-	VLD1.P 16(R0), [V13.D2]
-	VFMLA  V13.D2, V12.D2, V0.D2
-	VLD1.P 16(R1), [V14.D2]
-	VFMLA  V14.D2, V12.D2, V1.D2
-	VLD1.P 16(R2), [V15.D2]
-	VFMLA  V15.D2, V12.D2, V2.D2
-	VLD1.P 16(R3), [V12.D2]
-	VLD1.P 16(R0), [V13.D2]
-	VFMLA  V13.D2, V12.D2, V3.D2
-	VLD1.P 16(R1), [V14.D2]
-	VFMLA  V14.D2, V12.D2, V4.D2
-	VLD1.P 16(R2), [V15.D2]
-	VFMLA  V15.D2, V12.D2, V5.D2
-	VLD1.P 16(R3), [V12.D2]
-	VLD1.P 16(R0), [V13.D2]
-	VFMLA  V13.D2, V12.D2, V6.D2
-	VLD1.P 16(R1), [V14.D2]
-	VFMLA  V14.D2, V12.D2, V7.D2
-	VLD1.P 16(R2), [V15.D2]
-	VFMLA  V15.D2, V12.D2, V8.D2
-	VLD1.P 16(R3), [V12.D2]
-	VLD1.P 16(R0), [V13.D2]
-	VFMLA  V13.D2, V12.D2, V9.D2
-	VLD1.P 16(R1), [V14.D2]
-	VFMLA  V14.D2, V12.D2, V10.D2
-	VLD1.P 16(R2), [V15.D2]
-	VFMLA  V15.D2, V12.D2, V11.D2
-	SUBS   $8, R5, R5
-	BGE    vectors
-
-vectorsDone:
-	ADD  $8, R5, R5
 	SUBS $2, R5, R5
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R3), [V12.D2]
-	VLD1.P 16(R0), [V13.D2]
-	VFMLA  V13.D2, V12.D2, V0.D2
-	VLD1.P 16(R1), [V14.D2]
-	VFMLA  V14.D2, V12.D2, V1.D2
-	VLD1.P 16(R2), [V15.D2]
-	VFMLA  V15.D2, V12.D2, V2.D2
+	VLD1.P 16(R3), [V3.D2]
+	VLD1.P 16(R0), [V4.D2]
+	VFMLA  V4.D2, V3.D2, V0.D2
+	VLD1.P 16(R1), [V5.D2]
+	VFMLA  V5.D2, V3.D2, V1.D2
+	VLD1.P 16(R2), [V6.D2]
+	VFMLA  V6.D2, V3.D2, V2.D2
 	SUBS   $2, R5, R5
 	BGE    vector
 
@@ -20447,13 +20278,13 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVD.P 8(R3), F12
-	FMOVD.P 8(R0), F13
-	VFMLA   V13.D2, V12.D2, V0.D2
-	FMOVD.P 8(R1), F14
-	VFMLA   V14.D2, V12.D2, V1.D2
-	FMOVD.P 8(R2), F15
-	VFMLA   V15.D2, V12.D2, V2.D2
+	FMOVD.P 8(R3), F3
+	FMOVD.P 8(R0), F4
+	VFMLA   V4.D2, V3.D2, V0.D2
+	FMOVD.P 8(R1), F5
+	VFMLA   V5.D2, V3.D2, V1.D2
+	FMOVD.P 8(R2), F6
+	VFMLA   V6.D2, V3.D2, V2.D2
 	SUBS    $1, R5, R5
 	BGE     element
 
@@ -20464,37 +20295,28 @@ elementDone:
 	MOVD   c+48(FP), R8
 	LSL    $3, R6, R6
 	LSL    $3, R7, R7
-	FMOVD  alpha+72(FP), F13
-	WORD   $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	WORD   $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
-	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	FMOVD  alpha+72(FP), F4
 	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
-	WORD   $0x4fcd9000 // fmul v0.2d, v0.2d, v13.d[0]
-	WORD   $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD   $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
-	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x4fc49000 // fmul v0.2d, v0.2d, v4.d[0]
 	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
-	WORD   $0x4fcd9021 // fmul v1.2d, v1.2d, v13.d[0]
-	WORD   $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	WORD   $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
-	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x4fc49021 // fmul v1.2d, v1.2d, v4.d[0]
 	WORD   $0x6e62d442 // faddp v2.2d, v2.2d, v2.2d
-	WORD   $0x4fcd9042 // fmul v2.2d, v2.2d, v13.d[0]
-	FMOVD  beta+80(FP), F13
-	FCMPD  $(0.0), F13
+	WORD   $0x4fc49042 // fmul v2.2d, v2.2d, v4.d[0]
+	FMOVD  beta+80(FP), F4
+	FCMPD  $(0.0), F4
 	BEQ    overwrite
 	MOVD   R8, R9
-	VLD1.P (R9)(R7), V12.D[0]
-	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	VLD1.P (R9)(R7), V3.D[0]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	MOVD   R8, R9
 	ADD    R6, R9, R9
-	VLD1.P (R9)(R7), V12.D[0]
-	WORD   $0x4fcd1181 // fmla v1.2d, v12.2d, v13.d[0]
+	VLD1.P (R9)(R7), V3.D[0]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 	MOVD   R8, R9
 	ADD    R6, R9, R9
 	ADD    R6, R9, R9
-	VLD1.P (R9)(R7), V12.D[0]
-	WORD   $0x4fcd1182 // fmla v2.2d, v12.2d, v13.d[0]
+	VLD1.P (R9)(R7), V3.D[0]
+	WORD   $0x4fc41062 // fmla v2.2d, v3.2d, v4.d[0]
 
 overwrite:
 	MOVD   R8, R9
@@ -20735,51 +20557,20 @@ group:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R6
-	SUBS $4, R6, R6
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R4), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V1.D2
-	VLD1.P 16(R2), [V11.D2]
-	VFMLA  V11.D2, V8.D2, V2.D2
-	VLD1.P 16(R3), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V3.D2
-	VLD1.P 16(R4), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V4.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V5.D2
-	VLD1.P 16(R2), [V11.D2]
-	VFMLA  V11.D2, V8.D2, V6.D2
-	VLD1.P 16(R3), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V7.D2
-	SUBS   $4, R6, R6
-	BGE    vectors
-
-vectorsDone:
-	ADD  $4, R6, R6
 	SUBS $2, R6, R6
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R4), [V8.D2]
-	VLD1.P 16(R0), [V9.D2]
-	VFMLA  V9.D2, V8.D2, V0.D2
-	VLD1.P 16(R1), [V10.D2]
-	VFMLA  V10.D2, V8.D2, V1.D2
-	VLD1.P 16(R2), [V11.D2]
-	VFMLA  V11.D2, V8.D2, V2.D2
-	VLD1.P 16(R3), [V12.D2]
-	VFMLA  V12.D2, V8.D2, V3.D2
+	VLD1.P 16(R4), [V4.D2]
+	VLD1.P 16(R0), [V5.D2]
+	VFMLA  V5.D2, V4.D2, V0.D2
+	VLD1.P 16(R1), [V6.D2]
+	VFMLA  V6.D2, V4.D2, V1.D2
+	VLD1.P 16(R2), [V7.D2]
+	VFMLA  V7.D2, V4.D2, V2.D2
+	VLD1.P 16(R3), [V8.D2]
+	VFMLA  V8.D2, V4.D2, V3.D2
 	SUBS   $2, R6, R6
 	BGE    vector
 
@@ -20789,15 +20580,15 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVD.P 8(R4), F8
-	FMOVD.P 8(R0), F9
-	VFMLA   V9.D2, V8.D2, V0.D2
-	FMOVD.P 8(R1), F10
-	VFMLA   V10.D2, V8.D2, V1.D2
-	FMOVD.P 8(R2), F11
-	VFMLA   V11.D2, V8.D2, V2.D2
-	FMOVD.P 8(R3), F12
-	VFMLA   V12.D2, V8.D2, V3.D2
+	FMOVD.P 8(R4), F4
+	FMOVD.P 8(R0), F5
+	VFMLA   V5.D2, V4.D2, V0.D2
+	FMOVD.P 8(R1), F6
+	VFMLA   V6.D2, V4.D2, V1.D2
+	FMOVD.P 8(R2), F7
+	VFMLA   V7.D2, V4.D2, V2.D2
+	FMOVD.P 8(R3), F8
+	VFMLA   V8.D2, V4.D2, V3.D2
 	SUBS    $1, R6, R6
 	BGE     element
 
@@ -20808,40 +20599,36 @@ elementDone:
 	MOVD   c+48(FP), R9
 	LSL    $3, R7, R7
 	LSL    $3, R8, R8
-	FMOVD  alpha+72(FP), F9
-	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	FMOVD  alpha+72(FP), F5
 	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
-	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
-	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4fc59000 // fmul v0.2d, v0.2d, v5.d[0]
 	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
-	WORD   $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
-	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x4fc59021 // fmul v1.2d, v1.2d, v5.d[0]
 	WORD   $0x6e62d442 // faddp v2.2d, v2.2d, v2.2d
-	WORD   $0x4fc99042 // fmul v2.2d, v2.2d, v9.d[0]
-	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x4fc59042 // fmul v2.2d, v2.2d, v5.d[0]
 	WORD   $0x6e63d463 // faddp v3.2d, v3.2d, v3.2d
-	WORD   $0x4fc99063 // fmul v3.2d, v3.2d, v9.d[0]
-	FMOVD  beta+80(FP), F9
-	FCMPD  $(0.0), F9
+	WORD   $0x4fc59063 // fmul v3.2d, v3.2d, v5.d[0]
+	FMOVD  beta+80(FP), F5
+	FCMPD  $(0.0), F5
 	BEQ    overwrite
 	MOVD   R9, R10
-	VLD1.P (R10)(R8), V8.D[0]
-	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	VLD1.P (R10)(R8), V4.D[0]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	MOVD   R9, R10
 	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.D[0]
-	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
-	MOVD   R9, R10
-	ADD    R7, R10, R10
-	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.D[0]
-	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	VLD1.P (R10)(R8), V4.D[0]
+	WORD   $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
 	MOVD   R9, R10
 	ADD    R7, R10, R10
 	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V4.D[0]
+	WORD   $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+	MOVD   R9, R10
 	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.D[0]
-	WORD   $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V4.D[0]
+	WORD   $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
 
 overwrite:
 	MOVD   R9, R10

@@ -24744,51 +24744,20 @@ group:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R6
-	SUBS $8, R6, R6
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R2), [V9.S4]
-	VLD1.P 16(R3), [V10.S4]
-	VLD1.P 16(R4), [V11.S4]
-	VLD1.P 16(R0), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V0.S4
-	VFMLA  V12.S4, V9.S4, V1.S4
-	VFMLA  V12.S4, V10.S4, V2.S4
-	VFMLA  V12.S4, V11.S4, V3.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R2), [V9.S4]
-	VLD1.P 16(R3), [V10.S4]
-	VLD1.P 16(R4), [V11.S4]
-	VLD1.P 16(R0), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V4.S4
-	VFMLA  V12.S4, V9.S4, V5.S4
-	VFMLA  V12.S4, V10.S4, V6.S4
-	VFMLA  V12.S4, V11.S4, V7.S4
-	SUBS   $8, R6, R6
-	BGE    vectors
-
-vectorsDone:
-	ADD  $8, R6, R6
 	SUBS $4, R6, R6
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R2), [V9.S4]
-	VLD1.P 16(R3), [V10.S4]
-	VLD1.P 16(R4), [V11.S4]
-	VLD1.P 16(R0), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V0.S4
-	VFMLA  V12.S4, V9.S4, V1.S4
-	VFMLA  V12.S4, V10.S4, V2.S4
-	VFMLA  V12.S4, V11.S4, V3.S4
+	VLD1.P 16(R1), [V4.S4]
+	VLD1.P 16(R2), [V5.S4]
+	VLD1.P 16(R3), [V6.S4]
+	VLD1.P 16(R4), [V7.S4]
+	VLD1.P 16(R0), [V8.S4]
+	VFMLA  V8.S4, V4.S4, V0.S4
+	VFMLA  V8.S4, V5.S4, V1.S4
+	VFMLA  V8.S4, V6.S4, V2.S4
+	VFMLA  V8.S4, V7.S4, V3.S4
 	SUBS   $4, R6, R6
 	BGE    vector
 
@@ -24798,15 +24767,15 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVS.P 4(R1), F8
-	FMOVS.P 4(R2), F9
-	FMOVS.P 4(R3), F10
-	FMOVS.P 4(R4), F11
-	FMOVS.P 4(R0), F12
-	VFMLA   V12.S4, V8.S4, V0.S4
-	VFMLA   V12.S4, V9.S4, V1.S4
-	VFMLA   V12.S4, V10.S4, V2.S4
-	VFMLA   V12.S4, V11.S4, V3.S4
+	FMOVS.P 4(R1), F4
+	FMOVS.P 4(R2), F5
+	FMOVS.P 4(R3), F6
+	FMOVS.P 4(R4), F7
+	FMOVS.P 4(R0), F8
+	VFMLA   V8.S4, V4.S4, V0.S4
+	VFMLA   V8.S4, V5.S4, V1.S4
+	VFMLA   V8.S4, V6.S4, V2.S4
+	VFMLA   V8.S4, V7.S4, V3.S4
 	SUBS    $1, R6, R6
 	BGE     element
 
@@ -24817,24 +24786,20 @@ elementDone:
 	MOVD   c+48(FP), R9
 	LSL    $2, R7, R7
 	LSL    $2, R8, R8
-	FMOVS  alpha+72(FP), F12
-	WORD   $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD   $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD   $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD   $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	FMOVS  alpha+72(FP), F8
 	WORD   $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD   $0x6e23d441 // faddp v1.4s, v2.4s, v3.4s
 	WORD   $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
-	WORD   $0x4f8c9000 // fmul v0.4s, v0.4s, v12.s[0]
-	FMOVS  beta+76(FP), F12
-	FCMPS  $(0.0), F12
+	WORD   $0x4f889000 // fmul v0.4s, v0.4s, v8.s[0]
+	FMOVS  beta+76(FP), F8
+	FCMPS  $(0.0), F8
 	BEQ    overwrite
 	MOVD   R9, R10
-	VLD1.P (R10)(R8), V8.S[0]
-	VLD1.P (R10)(R8), V8.S[1]
-	VLD1.P (R10)(R8), V8.S[2]
-	VLD1.P (R10)(R8), V8.S[3]
-	WORD   $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	VLD1.P (R10)(R8), V4.S[0]
+	VLD1.P (R10)(R8), V4.S[1]
+	VLD1.P (R10)(R8), V4.S[2]
+	VLD1.P (R10)(R8), V4.S[3]
+	WORD   $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 
 overwrite:
 	MOVD   R9, R10
@@ -24869,54 +24834,14 @@ group:
 	MOVD xRow+24(FP), R4
 	MOVD x+16(FP), R0
 	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R3
-	SUBS $32, R3, R3
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V1.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V2.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V3.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V4.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V5.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V6.S4
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V7.S4
-	SUBS   $32, R3, R3
-	BGE    vectors
-
-vectorsDone:
-	ADD  $32, R3, R3
 	SUBS $4, R3, R3
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R1), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
+	VLD1.P 16(R1), [V1.S4]
+	VLD1.P 16(R0), [V2.S4]
+	VFMLA  V2.S4, V1.S4, V0.S4
 	SUBS   $4, R3, R3
 	BGE    vector
 
@@ -24926,9 +24851,9 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVS.P 4(R1), F8
-	FMOVS.P 4(R0), F9
-	VFMLA   V9.S4, V8.S4, V0.S4
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R0), F2
+	VFMLA   V2.S4, V1.S4, V0.S4
 	SUBS    $1, R3, R3
 	BGE     element
 
@@ -24939,23 +24864,16 @@ elementDone:
 	MOVD   c+48(FP), R6
 	LSL    $2, R4, R4
 	LSL    $2, R5, R5
-	FMOVS  alpha+72(FP), F9
-	WORD   $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD   $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	WORD   $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD   $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	WORD   $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD   $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD   $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVS  alpha+72(FP), F2
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	WORD   $0x4f899000 // fmul v0.4s, v0.4s, v9.s[0]
-	FMOVS  beta+76(FP), F9
-	FCMPS  $(0.0), F9
+	WORD   $0x4f829000 // fmul v0.4s, v0.4s, v2.s[0]
+	FMOVS  beta+76(FP), F2
+	FCMPS  $(0.0), F2
 	BEQ    overwrite
 	MOVD   R6, R7
-	VLD1.P (R7)(R5), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	VLD1.P (R7)(R5), V1.S[0]
+	WORD   $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
 
 overwrite:
 	MOVD   R6, R7
@@ -25111,51 +25029,16 @@ group:
 	ADD  R5<<2, R0, R1
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R4
-	SUBS $16, R4, R4
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R2), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V1.S4
-	VLD1.P 16(R2), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V2.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V3.S4
-	VLD1.P 16(R2), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V4.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V5.S4
-	VLD1.P 16(R2), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V6.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V7.S4
-	SUBS   $16, R4, R4
-	BGE    vectors
-
-vectorsDone:
-	ADD  $16, R4, R4
 	SUBS $4, R4, R4
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R2), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V1.S4
+	VLD1.P 16(R2), [V2.S4]
+	VLD1.P 16(R0), [V3.S4]
+	VFMLA  V3.S4, V2.S4, V0.S4
+	VLD1.P 16(R1), [V4.S4]
+	VFMLA  V4.S4, V2.S4, V1.S4
 	SUBS   $4, R4, R4
 	BGE    vector
 
@@ -25165,11 +25048,11 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVS.P 4(R2), F8
-	FMOVS.P 4(R0), F9
-	VFMLA   V9.S4, V8.S4, V0.S4
-	FMOVS.P 4(R1), F10
-	VFMLA   V10.S4, V8.S4, V1.S4
+	FMOVS.P 4(R2), F2
+	FMOVS.P 4(R0), F3
+	VFMLA   V3.S4, V2.S4, V0.S4
+	FMOVS.P 4(R1), F4
+	VFMLA   V4.S4, V2.S4, V1.S4
 	SUBS    $1, R4, R4
 	BGE     element
 
@@ -25180,29 +25063,23 @@ elementDone:
 	MOVD   c+48(FP), R7
 	LSL    $2, R5, R5
 	LSL    $2, R6, R6
-	FMOVS  alpha+72(FP), F9
-	WORD   $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD   $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD   $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVS  alpha+72(FP), F3
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	WORD   $0x4f899000 // fmul v0.4s, v0.4s, v9.s[0]
-	WORD   $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD   $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD   $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD   $0x4f839000 // fmul v0.4s, v0.4s, v3.s[0]
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	WORD   $0x4f899021 // fmul v1.4s, v1.4s, v9.s[0]
-	FMOVS  beta+76(FP), F9
-	FCMPS  $(0.0), F9
+	WORD   $0x4f839021 // fmul v1.4s, v1.4s, v3.s[0]
+	FMOVS  beta+76(FP), F3
+	FCMPS  $(0.0), F3
 	BEQ    overwrite
 	MOVD   R7, R8
-	VLD1.P (R8)(R6), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	VLD1.P (R8)(R6), V2.S[0]
+	WORD   $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
 	MOVD   R7, R8
 	ADD    R5, R8, R8
-	VLD1.P (R8)(R6), V8.S[0]
-	WORD   $0x4f891101 // fmla v1.4s, v8.4s, v9.s[0]
+	VLD1.P (R8)(R6), V2.S[0]
+	WORD   $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
 
 overwrite:
 	MOVD   R7, R8
@@ -25397,64 +25274,18 @@ group:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
-	VEOR V8.B16, V8.B16, V8.B16
-	VEOR V9.B16, V9.B16, V9.B16
-	VEOR V10.B16, V10.B16, V10.B16
-	VEOR V11.B16, V11.B16, V11.B16
 	MOVD k+8(FP), R5
-	SUBS $16, R5, R5
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R3), [V12.S4]
-	VLD1.P 16(R0), [V13.S4]
-	VFMLA  V13.S4, V12.S4, V0.S4
-	VLD1.P 16(R1), [V14.S4]
-	VFMLA  V14.S4, V12.S4, V1.S4
-	VLD1.P 16(R2), [V15.S4]
-	VFMLA  V15.S4, V12.S4, V2.S4
-	VLD1.P 16(R3), [V12.S4]
-	VLD1.P 16(R0), [V13.S4]
-	VFMLA  V13.S4, V12.S4, V3.S4
-	VLD1.P 16(R1), [V14.S4]
-	VFMLA  V14.S4, V12.S4, V4.S4
-	VLD1.P 16(R2), [V15.S4]
-	VFMLA  V15.S4, V12.S4, V5.S4
-	VLD1.P 16(R3), [V12.S4]
-	VLD1.P 16(R0), [V13.S4]
-	VFMLA  V13.S4, V12.S4, V6.S4
-	VLD1.P 16(R1), [V14.S4]
-	VFMLA  V14.S4, V12.S4, V7.S4
-	VLD1.P 16(R2), [V15.S4]
-	VFMLA  V15.S4, V12.S4, V8.S4
-	VLD1.P 16(R3), [V12.S4]
-	VLD1.P 16(R0), [V13.S4]
-	VFMLA  V13.S4, V12.S4, V9.S4
-	VLD1.P 16(R1), [V14.S4]
-	VFMLA  V14.S4, V12.S4, V10.S4
-	VLD1.P 16(R2), [V15.S4]
-	VFMLA  V15.S4, V12.S4, V11.S4
-	SUBS   $16, R5, R5
-	BGE    vectors
-
-vectorsDone:
-	ADD  $16, R5, R5
 	SUBS $4, R5, R5
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R3), [V12.S4]
-	VLD1.P 16(R0), [V13.S4]
-	VFMLA  V13.S4, V12.S4, V0.S4
-	VLD1.P 16(R1), [V14.S4]
-	VFMLA  V14.S4, V12.S4, V1.S4
-	VLD1.P 16(R2), [V15.S4]
-	VFMLA  V15.S4, V12.S4, V2.S4
+	VLD1.P 16(R3), [V3.S4]
+	VLD1.P 16(R0), [V4.S4]
+	VFMLA  V4.S4, V3.S4, V0.S4
+	VLD1.P 16(R1), [V5.S4]
+	VFMLA  V5.S4, V3.S4, V1.S4
+	VLD1.P 16(R2), [V6.S4]
+	VFMLA  V6.S4, V3.S4, V2.S4
 	SUBS   $4, R5, R5
 	BGE    vector
 
@@ -25464,13 +25295,13 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVS.P 4(R3), F12
-	FMOVS.P 4(R0), F13
-	VFMLA   V13.S4, V12.S4, V0.S4
-	FMOVS.P 4(R1), F14
-	VFMLA   V14.S4, V12.S4, V1.S4
-	FMOVS.P 4(R2), F15
-	VFMLA   V15.S4, V12.S4, V2.S4
+	FMOVS.P 4(R3), F3
+	FMOVS.P 4(R0), F4
+	VFMLA   V4.S4, V3.S4, V0.S4
+	FMOVS.P 4(R1), F5
+	VFMLA   V5.S4, V3.S4, V1.S4
+	FMOVS.P 4(R2), F6
+	VFMLA   V6.S4, V3.S4, V2.S4
 	SUBS    $1, R5, R5
 	BGE     element
 
@@ -25481,40 +25312,31 @@ elementDone:
 	MOVD   c+48(FP), R8
 	LSL    $2, R6, R6
 	LSL    $2, R7, R7
-	FMOVS  alpha+72(FP), F13
-	WORD   $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD   $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
-	WORD   $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	FMOVS  alpha+72(FP), F4
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	WORD   $0x4f8d9000 // fmul v0.4s, v0.4s, v13.s[0]
-	WORD   $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD   $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	WORD   $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD   $0x4f849000 // fmul v0.4s, v0.4s, v4.s[0]
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	WORD   $0x4f8d9021 // fmul v1.4s, v1.4s, v13.s[0]
-	WORD   $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD   $0x4e2bd508 // fadd v8.4s, v8.4s, v11.4s
-	WORD   $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD   $0x4f849021 // fmul v1.4s, v1.4s, v4.s[0]
 	WORD   $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD   $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	WORD   $0x4f8d9042 // fmul v2.4s, v2.4s, v13.s[0]
-	FMOVS  beta+76(FP), F13
-	FCMPS  $(0.0), F13
+	WORD   $0x4f849042 // fmul v2.4s, v2.4s, v4.s[0]
+	FMOVS  beta+76(FP), F4
+	FCMPS  $(0.0), F4
 	BEQ    overwrite
 	MOVD   R8, R9
-	VLD1.P (R9)(R7), V12.S[0]
-	WORD   $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
+	VLD1.P (R9)(R7), V3.S[0]
+	WORD   $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
 	MOVD   R8, R9
 	ADD    R6, R9, R9
-	VLD1.P (R9)(R7), V12.S[0]
-	WORD   $0x4f8d1181 // fmla v1.4s, v12.4s, v13.s[0]
+	VLD1.P (R9)(R7), V3.S[0]
+	WORD   $0x4f841061 // fmla v1.4s, v3.4s, v4.s[0]
 	MOVD   R8, R9
 	ADD    R6, R9, R9
 	ADD    R6, R9, R9
-	VLD1.P (R9)(R7), V12.S[0]
-	WORD   $0x4f8d1182 // fmla v2.4s, v12.4s, v13.s[0]
+	VLD1.P (R9)(R7), V3.S[0]
+	WORD   $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
 
 overwrite:
 	MOVD   R8, R9
@@ -25751,51 +25573,20 @@ group:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
 	MOVD k+8(FP), R6
-	SUBS $8, R6, R6
-	BLT  vectorsDone
-
-vectors:
-	VLD1.P 16(R4), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V1.S4
-	VLD1.P 16(R2), [V11.S4]
-	VFMLA  V11.S4, V8.S4, V2.S4
-	VLD1.P 16(R3), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V3.S4
-	VLD1.P 16(R4), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V4.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V5.S4
-	VLD1.P 16(R2), [V11.S4]
-	VFMLA  V11.S4, V8.S4, V6.S4
-	VLD1.P 16(R3), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V7.S4
-	SUBS   $8, R6, R6
-	BGE    vectors
-
-vectorsDone:
-	ADD  $8, R6, R6
 	SUBS $4, R6, R6
 	BLT  vectorDone
 
 vector:
-	VLD1.P 16(R4), [V8.S4]
-	VLD1.P 16(R0), [V9.S4]
-	VFMLA  V9.S4, V8.S4, V0.S4
-	VLD1.P 16(R1), [V10.S4]
-	VFMLA  V10.S4, V8.S4, V1.S4
-	VLD1.P 16(R2), [V11.S4]
-	VFMLA  V11.S4, V8.S4, V2.S4
-	VLD1.P 16(R3), [V12.S4]
-	VFMLA  V12.S4, V8.S4, V3.S4
+	VLD1.P 16(R4), [V4.S4]
+	VLD1.P 16(R0), [V5.S4]
+	VFMLA  V5.S4, V4.S4, V0.S4
+	VLD1.P 16(R1), [V6.S4]
+	VFMLA  V6.S4, V4.S4, V1.S4
+	VLD1.P 16(R2), [V7.S4]
+	VFMLA  V7.S4, V4.S4, V2.S4
+	VLD1.P 16(R3), [V8.S4]
+	VFMLA  V8.S4, V4.S4, V3.S4
 	SUBS   $4, R6, R6
 	BGE    vector
 
@@ -25805,15 +25596,15 @@ vectorDone:
 	BLT  elementDone
 
 element:
-	FMOVS.P 4(R4), F8
-	FMOVS.P 4(R0), F9
-	VFMLA   V9.S4, V8.S4, V0.S4
-	FMOVS.P 4(R1), F10
-	VFMLA   V10.S4, V8.S4, V1.S4
-	FMOVS.P 4(R2), F11
-	VFMLA   V11.S4, V8.S4, V2.S4
-	FMOVS.P 4(R3), F12
-	VFMLA   V12.S4, V8.S4, V3.S4
+	FMOVS.P 4(R4), F4
+	FMOVS.P 4(R0), F5
+	VFMLA   V5.S4, V4.S4, V0.S4
+	FMOVS.P 4(R1), F6
+	VFMLA   V6.S4, V4.S4, V1.S4
+	FMOVS.P 4(R2), F7
+	VFMLA   V7.S4, V4.S4, V2.S4
+	FMOVS.P 4(R3), F8
+	VFMLA   V8.S4, V4.S4, V3.S4
 	SUBS    $1, R6, R6
 	BGE     element
 
@@ -25824,44 +25615,40 @@ elementDone:
 	MOVD   c+48(FP), R9
 	LSL    $2, R7, R7
 	LSL    $2, R8, R8
-	FMOVS  alpha+72(FP), F9
-	WORD   $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVS  alpha+72(FP), F5
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD   $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	WORD   $0x4f899000 // fmul v0.4s, v0.4s, v9.s[0]
-	WORD   $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD   $0x4f859000 // fmul v0.4s, v0.4s, v5.s[0]
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD   $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	WORD   $0x4f899021 // fmul v1.4s, v1.4s, v9.s[0]
-	WORD   $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD   $0x4f859021 // fmul v1.4s, v1.4s, v5.s[0]
 	WORD   $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD   $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	WORD   $0x4f899042 // fmul v2.4s, v2.4s, v9.s[0]
-	WORD   $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD   $0x4f859042 // fmul v2.4s, v2.4s, v5.s[0]
 	WORD   $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD   $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	WORD   $0x4f899063 // fmul v3.4s, v3.4s, v9.s[0]
-	FMOVS  beta+76(FP), F9
-	FCMPS  $(0.0), F9
+	WORD   $0x4f859063 // fmul v3.4s, v3.4s, v5.s[0]
+	FMOVS  beta+76(FP), F5
+	FCMPS  $(0.0), F5
 	BEQ    overwrite
 	MOVD   R9, R10
-	VLD1.P (R10)(R8), V8.S[0]
-	WORD   $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	VLD1.P (R10)(R8), V4.S[0]
+	WORD   $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 	MOVD   R9, R10
 	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.S[0]
-	WORD   $0x4f891101 // fmla v1.4s, v8.4s, v9.s[0]
-	MOVD   R9, R10
-	ADD    R7, R10, R10
-	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.S[0]
-	WORD   $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
+	VLD1.P (R10)(R8), V4.S[0]
+	WORD   $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
 	MOVD   R9, R10
 	ADD    R7, R10, R10
 	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V4.S[0]
+	WORD   $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	MOVD   R9, R10
 	ADD    R7, R10, R10
-	VLD1.P (R10)(R8), V8.S[0]
-	WORD   $0x4f891103 // fmla v3.4s, v8.4s, v9.s[0]
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V4.S[0]
+	WORD   $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
 
 overwrite:
 	MOVD   R9, R10

@@ -12,40 +12,34 @@ import (
 const dotsSide = 4
 
 // dots is the plan for the vector registers of a kernel of dot products: the accumulators, row by
-// row and set by set, then Y's vectors, then X's. As many sets take a vector of k each that 8 FMAs
-// don't wait for each other.
+// row, then Y's vectors, then X's. Each element has one vector of accumulators, so that its order is
+// the same in a group and alone. The price: FMAs of fewer than 8 elements wait for each other.
 type dots struct {
 	*neon.Func
 	neon.Element
-	rows, columns, sets int      // of X and of Y
-	x, y                []neon.R // pointers to the rows
+	rows, columns int      // of X and of Y
+	x, y          []neon.R // pointers to the rows
 }
 
-func (d dots) acc(set, i, j int) neon.V { return d.V((set*d.rows+i)*d.columns + j) }
-func (d dots) yVector(j int) neon.V     { return d.V(d.sets*d.rows*d.columns + j) }
-func (d dots) xVector(i int) neon.V     { return d.V(d.sets*d.rows*d.columns + d.columns + i) }
+func (d dots) acc(i, j int) neon.V  { return d.V(i*d.columns + j) }
+func (d dots) yVector(j int) neon.V { return d.V(d.rows*d.columns + j) }
+func (d dots) xVector(i int) neon.V { return d.V(d.rows*d.columns + d.columns + i) }
 
 // dots emits the kernel for the dot products of some rows of X and of Y.
 func (k kernels) dots(rows, columns int) {
 	f := k.begin(fmt.Sprintf("dots%dx%dx%d", k.bits, rows, columns),
 		"func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)",
 		fmt.Sprintf("is a dotsKernel for %d rows of X and groups of %d rows of Y.", rows, columns))
-	d := dots{Func: f, Element: k.of, rows: rows, columns: columns, sets: 1, x: f.Rs(rows), y: f.Rs(columns)}
-	for d.sets*rows*columns < 8 {
-		d.sets *= 2
-	}
+	d := dots{Func: f, Element: k.of, rows: rows, columns: columns, x: f.Rs(rows), y: f.Rs(columns)}
 	groups, left := f.Load("groups", f.R()), f.R()
 	f.Scope(func() { d.rowsOf("y", d.y) })
 
 	f.Label("group")
 	f.Scope(func() { d.rowsOf("x", d.x) })
-	for i := range d.sets * rows * columns {
+	for i := range rows * columns {
 		f.Zero(d.V(i))
 	}
 	f.Load("k", left)
-	if d.sets > 1 {
-		d.loop("vectors", d.sets*d.Lanes(), left)
-	}
 	d.loop("vector", d.Lanes(), left)
 	d.loop("element", 1, left)
 	f.Scope(d.finish)
@@ -74,7 +68,7 @@ func (d dots) rowsOf(name string, at []neon.R) {
 }
 
 // loop adds the products of so many elements along k at a time, as long as there are so many left:
-// a vector in each set, a vector, or an element, which a load puts in a vector of zeros.
+// a vector, or an element, which a load puts in a vector of zeros.
 func (d dots) loop(label string, elements int, left neon.R) {
 	load := func(p neon.R, r neon.V) {
 		if elements == 1 {
@@ -86,15 +80,13 @@ func (d dots) loop(label string, elements int, left neon.R) {
 	d.SUBS(neon.Imm(elements), left, left)
 	d.BLT(label + "Done")
 	d.Label(label)
-	for set := range max(1, elements/d.Lanes()) {
-		for j, y := range d.y {
-			load(y, d.yVector(j))
-		}
-		for i, x := range d.x {
-			load(x, d.xVector(i))
-			for j := range d.columns {
-				d.VFMLA(d.xVector(i), d.yVector(j), d.acc(set, i, j))
-			}
+	for j, y := range d.y {
+		load(y, d.yVector(j))
+	}
+	for i, x := range d.x {
+		load(x, d.xVector(i))
+		for j := range d.columns {
+			d.VFMLA(d.xVector(i), d.yVector(j), d.acc(i, j))
 		}
 	}
 	d.SUBS(neon.Imm(elements), left, left)
@@ -147,25 +139,18 @@ func (d dots) walk(c, row, cRow, cCol neon.R, visit func(memory neon.Operand, su
 }
 
 // sum is where fold leaves the sum of row i with row j of Y.
-func (d dots) sum(i, j int) neon.Lane { return d.acc(0, i, j/d.Lanes()).Lane(j % d.Lanes()) }
+func (d dots) sum(i, j int) neon.Lane { return d.acc(i, j/d.Lanes()).Lane(j % d.Lanes()) }
 
-// fold adds the sets of row i of X, and then the lanes of each sum, neighbors first, so that
-// neighboring sums become lanes of a vector.
+// fold adds the lanes of each sum of row i of X, neighbors first, so that neighboring sums become
+// lanes of a vector.
 func (d dots) fold(i int) (sums []neon.V) {
-	for apart := 1; apart < d.sets; apart *= 2 {
-		for set := 0; set < d.sets; set += 2 * apart {
-			for j := range d.columns {
-				d.VFADD(d.acc(set+apart, i, j), d.acc(set, i, j), d.acc(set, i, j))
-			}
-		}
-	}
 	for j := range d.columns {
-		sums = append(sums, d.acc(0, i, j))
+		sums = append(sums, d.acc(i, j))
 	}
 	for lanes := d.Lanes(); lanes > 1; lanes /= 2 {
 		for j := range (len(sums) + 1) / 2 {
 			x, y := sums[2*j], sums[min(2*j+1, len(sums)-1)]
-			sums[j] = d.acc(0, i, j)
+			sums[j] = d.acc(i, j)
 			d.VFADDP(y, x, sums[j])
 		}
 		sums = sums[:(len(sums)+1)/2]
