@@ -70,8 +70,15 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, f := range afterTests {
+		f()
+	}
+	os.Exit(code)
 }
+
+// afterTests are called after the last test.
+var afterTests []func()
 
 // steppe runs a command line in this process.
 func steppe(t *testing.T, args ...string) (code int, stdout, stderr string) {
