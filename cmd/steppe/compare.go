@@ -74,6 +74,10 @@ Accuracies don't depend on --jobs and --workers, but times do. Compare times
 only if all runs used the same --jobs and --workers on a machine that did
 nothing else.
 
+mpirun -n 4 steppe compare --mpi spreads the runs over processes, of one machine
+or several. --jobs and --workers are those of one of them. Rank 0 alone prints
+and has the files.
+
 ` + sections(aboutMethods(), aboutModels(), aboutData(), aboutRecipe()),
 		Example: `  steppe compare --epochs 10 --out digits
   steppe compare --label-noise 0,0.2 --shards 4,8,16 --seeds 10 --plot noise.png
@@ -82,9 +86,13 @@ nothing else.
   steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1
   steppe compare --data brown --model text-tiny --length 64 --out brown
   steppe compare --data reviews.tsv --text review --label verdict \
-      --model text-tiny`,
+      --model text-tiny
+  mpirun -n 4 steppe compare --mpi --workers 1 --out digits`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.shareCores(cmd.Context(), cmd.Flags()); err != nil {
+				return err
+			}
 			if !cmd.Flags().Changed("jobs") {
 				c.jobs = max(1, c.workers)
 			}
@@ -95,6 +103,7 @@ nothing else.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	c.workload.addFlags(flags, 64)
+	addMPIFlag(flags, "spread the runs over the processes that mpirun has started")
 	flags.IntVar(&c.jobs, "jobs", 0, "runs at a time, which share the workers (default: one per worker)")
 	flags.StringSliceVar(&c.grid.Methods, "methods", defaultMethods, "`names` of the methods")
 	flags.IntSliceVar(&c.grid.Shards, "shards", []int{4, 8, 16, 32}, "shards per batch to try with sharded methods")
@@ -128,23 +137,29 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if err := waiting(stderr, "reading "+c.source.Data, c.makeStudy); err != nil {
 		return err
 	}
+	ranks := communicatorOf(ctx)
+	if err := compareStudies(ranks, c.study); err != nil {
+		return err
+	}
 	store := study.NewStore()
-	if c.dir != "" {
+	if c.dir != "" && leads(ranks) {
 		if store, err = study.OpenStore(c.dir, c.study.Recipe); err != nil {
 			return err
 		}
 		defer store.Close()
 	}
 	defer c.outputs.discard()
-	if err := c.outputs.create(); err != nil {
-		return err
+	if leads(ranks) {
+		if err := c.outputs.create(); err != nil {
+			return err
+		}
 	}
 	out := c.outputs.tables(stdout, stderr)
 	if !isQuiet(stderr) {
 		c.printHeader(out)
 	}
 	live := newRunProgress(stderr, c.optimizer.Title)
-	err = c.study.Execute(ctx, store, c.jobs, c.workers/c.jobs, live.report)
+	err = study.ExecuteOn(ctx, agreement(ranks), []study.Work{{Study: c.study, Store: store}}, c.jobs, c.workers/c.jobs, live.report)
 	live.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/sam"
 )
 
 // studies is one run of the command study.
@@ -30,6 +31,7 @@ type studies struct {
 	reportOnly bool
 	again      bool // measure costs, and do nothing else
 	markdown   bool
+	ranks      sam.Communicator // nil without --mpi
 
 	file  *campaign.File
 	parts []*campaign.Study
@@ -57,6 +59,10 @@ far, also while the study runs. Accuracies don't depend on --jobs and --workers.
 The folder has the results as a page, report.html, and as report.md with
 pictures.
 
+mpirun -n 4 steppe study FILE.yaml --mpi spreads the runs over processes, of one
+machine or several. --jobs and --workers are those of one of them. Rank 0 alone
+prints, and has the folder.
+
 A file has a name, a title, defaults that the parts inherit, and a list of
 parts. steppe study --print digits shows one. Everything that is wrong in a file
 is listed before anything runs.
@@ -66,7 +72,8 @@ is listed before anything runs.
   steppe study --list
   steppe study --print digits    # a file to begin your own with
   steppe study mine.yaml --out results/mine --jobs 4
-  steppe study mine.yaml --out results/mine --report-only --markdown`,
+  steppe study mine.yaml --out results/mine --report-only --markdown
+  mpirun -n 4 steppe study mine.yaml --mpi --out results/mine`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
@@ -88,9 +95,13 @@ is listed before anything runs.
 				_, err = cmd.OutOrStdout().Write(text)
 				return err
 			}
+			if err := s.shareCores(cmd.Context(), cmd.Flags()); err != nil {
+				return err
+			}
 			if !cmd.Flags().Changed("jobs") {
 				s.jobs = max(1, s.workers)
 			}
+			s.ranks = communicatorOf(cmd.Context())
 			return s.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -108,6 +119,9 @@ is listed before anything runs.
 	flags.StringVar(&show, "print", "", "print the file of a `PRESET`, to begin a file of your own with")
 	cmd.MarkFlagsMutuallyExclusive("costs", "report-only")
 	cmd.MarkFlagsMutuallyExclusive("costs", "json")
+	addMPIFlag(flags, "spread the runs over the processes that mpirun has started")
+	cmd.MarkFlagsMutuallyExclusive("costs", mpiFlag)
+	cmd.MarkFlagsMutuallyExclusive("report-only", mpiFlag)
 	return cmd
 }
 
@@ -194,8 +208,10 @@ func (s *studies) run(ctx context.Context, spec string, stdout, stderr io.Writer
 		return s.measureCosts(ctx, stdout, stderr)
 	}
 	defer s.outputs.discard()
-	if err := s.outputs.create(); err != nil {
-		return err
+	if leads(s.ranks) {
+		if err := s.outputs.create(); err != nil {
+			return err
+		}
 	}
 	out := s.outputs.tables(stdout, stderr)
 	var ended error
@@ -205,7 +221,7 @@ func (s *studies) run(ctx context.Context, spec string, stdout, stderr io.Writer
 		}
 		live := newRunProgress(stderr, "SGD")
 		live.several = len(s.works) > 1
-		ended = study.Execute(ctx, s.works, s.jobs, s.workers/s.jobs, live.report)
+		ended = study.ExecuteOn(ctx, agreement(s.ranks), s.works, s.jobs, s.workers/s.jobs, live.report)
 		live.clear()
 	}
 	if ended != nil && !errors.Is(ended, context.Canceled) {
@@ -261,15 +277,24 @@ func (s *studies) open() (err error) {
 	if err := s.checkMemory(); err != nil {
 		return err
 	}
+	var all []*study.Study
+	for _, p := range s.parts {
+		all = append(all, p.Study)
+	}
+	if err := compareStudies(s.ranks, all...); err != nil {
+		return err
+	}
 	for _, p := range s.parts {
 		dir := filepath.Join(s.dir, p.Part.Name)
 		open := study.OpenStore
 		if s.reportOnly {
 			open = study.ReadStore
 		}
-		store, err := open(dir, p.Recipe)
-		if err != nil {
-			return err
+		store := study.NewStore()
+		if leads(s.ranks) {
+			if store, err = open(dir, p.Recipe); err != nil {
+				return err
+			}
 		}
 		s.works = append(s.works, study.Work{Study: p.Study, Store: store})
 	}
@@ -301,7 +326,7 @@ func (s *studies) checkMemory() error {
 
 // save writes the page, the Markdown and the pictures into the study's folder, once there are results.
 func (s *studies) save(w io.Writer, c *study.Campaign, stderr io.Writer) error {
-	if !slices.ContainsFunc(c.Parts, func(p study.Part) bool { return p.Summary != nil }) {
+	if !leads(s.ranks) || !slices.ContainsFunc(c.Parts, func(p study.Part) bool { return p.Summary != nil }) {
 		return nil
 	}
 	if err := waiting(stderr, "drawing the report", func() error { return findings.New(c).Save(s.dir) }); err != nil {
