@@ -24,6 +24,7 @@ static struct message {
 	int from, count; // a count of -1 is that of no message
 } *messages;
 static int begun, room;
+static double begun_bytes;
 
 static struct message fault;
 static int fault_got;
@@ -49,7 +50,7 @@ int steppe_mpi_finish(void) {
 	free(requests);
 	free(statuses);
 	free(messages);
-	requests = NULL, statuses = NULL, messages = NULL, begun = room = 0;
+	requests = NULL, statuses = NULL, messages = NULL, begun = room = 0, begun_bytes = 0;
 	return MPI_Finalize();
 }
 
@@ -68,45 +69,47 @@ static int grow(void) {
 	return 0;
 }
 
-// next returns the place of the next request; from and count say which message it receives.
-static MPI_Request *next(int from, int count) {
+// next returns the place of the next request, of so many bytes; from and count say which message it
+// receives.
+static MPI_Request *next(double bytes, int from, int count) {
+	begun_bytes += bytes;
 	messages[begun] = (struct message){from, count};
 	return &requests[begun++];
 }
 
 int steppe_mpi_send(const float *x, int count, int to) {
 	int e = grow();
-	return e ? e : MPI_Isend(x, count, MPI_FLOAT, to, tag, calls, next(-1, -1));
+	return e ? e : MPI_Isend(x, count, MPI_FLOAT, to, tag, calls, next(4.0 * count, -1, -1));
 }
 
 int steppe_mpi_receive(float *x, int count, int from) {
 	int e = grow();
-	return e ? e : MPI_Irecv(x, count, MPI_FLOAT, from, tag, calls, next(from, count));
+	return e ? e : MPI_Irecv(x, count, MPI_FLOAT, from, tag, calls, next(4.0 * count, from, count));
 }
 
 int steppe_mpi_sum(float *x, int count) {
 	int e = grow();
-	return e ? e : MPI_Iallreduce(MPI_IN_PLACE, x, count, MPI_FLOAT, MPI_SUM, calls, next(-1, -1));
+	return e ? e : MPI_Iallreduce(MPI_IN_PLACE, x, count, MPI_FLOAT, MPI_SUM, calls, next(4.0 * count, -1, -1));
 }
 
 int steppe_mpi_broadcast(void *x, int count, int root) {
 	int e = grow();
-	return e ? e : MPI_Ibcast(x, count, MPI_BYTE, root, calls, next(-1, -1));
+	return e ? e : MPI_Ibcast(x, count, MPI_BYTE, root, calls, next(count, -1, -1));
 }
 
 int steppe_mpi_gather_lengths(const int64_t *mine, int64_t *all) {
 	int e = grow();
-	return e ? e : MPI_Iallgather(mine, 1, MPI_INT64_T, all, 1, MPI_INT64_T, calls, next(-1, -1));
+	return e ? e : MPI_Iallgather(mine, 1, MPI_INT64_T, all, 1, MPI_INT64_T, calls, next(8, -1, -1));
 }
 
 int steppe_mpi_gather(const void *x, int count, void *all, const int *counts, const int *starts) {
 	int e = grow();
-	return e ? e : MPI_Iallgatherv(x, count, MPI_BYTE, all, counts, starts, MPI_BYTE, calls, next(-1, -1));
+	return e ? e : MPI_Iallgatherv(x, count, MPI_BYTE, all, counts, starts, MPI_BYTE, calls, next(count, -1, -1));
 }
 
 int steppe_mpi_barrier(void) {
 	int e = grow();
-	return e ? e : MPI_Ibarrier(calls, next(-1, -1));
+	return e ? e : MPI_Ibarrier(calls, next(0, -1, -1));
 }
 
 static double now(void) {
@@ -138,10 +141,13 @@ static int judge(int e, int n) {
 }
 
 // MPI's own waiting calls would keep a core busy for as long as they wait, and couldn't be left when
-// the job is to end. This one lets other threads have the core after a while, and then sleeps.
+// the job is to end. This one tests all the time only for about as long as the messages take at 500
+// MB/s. Then the others are late, and it sleeps between tests. It sleeps some 100 microseconds, since
+// the system adds to what it is asked for.
 int steppe_mpi_wait(void) {
 	int n = begun;
-	begun = 0;
+	double patience = 1e-3 + 2e-9 * begun_bytes;
+	begun = 0, begun_bytes = 0;
 	fault = (struct message){-1, -1};
 	double start = 0;
 	for (unsigned turn = 1;; turn++) {
@@ -153,7 +159,7 @@ int steppe_mpi_wait(void) {
 		e = steppe_mpi_listen();
 		if (e) return e;
 		if (!start) start = now();
-		if (now() - start > 0.02) usleep(50);
+		if (now() - start > patience) usleep(50);
 		else sched_yield();
 	}
 }

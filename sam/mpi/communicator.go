@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,7 @@ func (c *communicator) serve() {
 		return
 	}
 	c.rank, c.size = int(rank), int(size)
-	c.library = C.GoString(C.steppe_mpi_library())
+	c.library = nameOf(C.GoString(C.steppe_mpi_library()))
 	c.answer <- nil
 	listen := time.NewTicker(100 * time.Millisecond)
 	defer listen.Stop()
@@ -108,6 +109,15 @@ func (c *communicator) serve() {
 			}
 		}
 	}
+}
+
+// nameOf cuts off what a library says of itself after its name and version, which can be a page.
+func nameOf(library string) string {
+	end := strings.IndexAny(library, ",\n")
+	if end >= 0 {
+		library = library[:end]
+	}
+	return strings.Join(strings.Fields(library), " ")
 }
 
 // call has the thread of MPI do the request.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,15 +33,14 @@ var programs = map[string]func(c Communicator) error{
 	"zero aborts": zeroAborts,
 	"busy zero":   busyZero,
 	"killed":      killed,
-	"lengths":     lengths,
+	"lengths":     func(c Communicator) error { return lengths(c, 5, 7) },
+	"too long":    func(c Communicator) error { return lengths(c, 7, 5) },
 	"panics":      panics,
 	"signals":     signals,
 	"interrupted": interrupted,
 	"once":        once,
 	"measure":     measure,
 }
-
-const programVariable = "STEPPE_TEST_MPI_PROGRAM"
 
 func TestMain(m *testing.M) {
 	name := os.Getenv(programVariable)
@@ -109,14 +109,14 @@ func panics(c Communicator) error {
 	return c.Barrier()
 }
 
-// lengths has rank 0 send less than rank 1 expects.
-func lengths(c Communicator) error {
+// lengths has rank 0 send another length than rank 1 expects.
+func lengths(c Communicator, sent, expected int) error {
 	send, receive := make([][]float32, c.Size()), make([][]float32, c.Size())
 	if c.Rank() == 0 {
-		send[1] = make([]float32, 5)
+		send[1] = make([]float32, sent)
 	}
 	if c.Rank() == 1 {
-		receive[0] = make([]float32, 7)
+		receive[0] = make([]float32, expected)
 	}
 	err := c.Exchange(send, receive)
 	if c.Rank() != 1 {
@@ -125,14 +125,22 @@ func lengths(c Communicator) error {
 	return err
 }
 
-// once checks what can be done only once.
+// once checks what can be done only once, on one rank.
 func once(c Communicator) error {
 	if _, err := Start(); err == nil || err.Error() != "mpi: MPI has been started already, which a process can do once" {
 		return fmt.Errorf("the second start: %v", err)
 	}
-	if c.Library() == "" {
-		return errors.New("the library has no name")
+	if !strings.Contains(c.Library(), "MPI") || len(c.Library()) > 60 {
+		return fmt.Errorf("the library calls itself %q", c.Library())
 	}
+	if err := c.Close(); err != nil {
+		return err
+	}
+	if err := c.Barrier(); err == nil || err.Error() != "mpi: the communicator is closed" {
+		return fmt.Errorf("a call after Close: %v", err)
+	}
+	fmt.Println("rank 0 of 1 is done")
+	os.Exit(0)
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 // mixed calls all methods in an order that is random and the same on all ranks.
 func mixed(c Communicator) error {
 	random := rand.New(rand.NewPCG(3, 4))
-	for turn := range 150 {
+	for turn := range 60 {
 		if err := one(c, random); err != nil {
 			return fmt.Errorf("call %d: %w", turn, err)
 		}
@@ -37,7 +37,7 @@ func one(c Communicator, random *rand.Rand) error {
 // goroutines makes each call from a goroutine of its own, one after the other.
 func goroutines(c Communicator) error {
 	random := rand.New(rand.NewPCG(5, 6))
-	for turn := range 30 {
+	for turn := range 20 {
 		done := make(chan error)
 		go func() {
 			done <- one(c, random)
@@ -57,8 +57,8 @@ func allocations(c Communicator) error {
 	}
 	x, text := make([]float32, 3000), make([]byte, 100)
 	least := uint64(1 << 62)
-	const steps = 100
-	for range 4 {
+	const steps = 30
+	for range 3 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range steps {
