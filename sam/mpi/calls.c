@@ -92,6 +92,11 @@ int steppe_mpi_sum(float *x, int count) {
 	return e ? e : MPI_Iallreduce(MPI_IN_PLACE, x, count, MPI_FLOAT, MPI_SUM, calls, next(4.0 * count, -1, -1));
 }
 
+int steppe_mpi_sum_now(float *x, int count) {
+	if (atomic_load(&interrupted)) return STEPPE_MPI_INTERRUPTED;
+	return MPI_Allreduce(MPI_IN_PLACE, x, count, MPI_FLOAT, MPI_SUM, calls);
+}
+
 int steppe_mpi_broadcast(void *x, int count, int root) {
 	int e = grow();
 	return e ? e : MPI_Ibcast(x, count, MPI_BYTE, root, calls, next(count, -1, -1));

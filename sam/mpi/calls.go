@@ -43,6 +43,7 @@ func (m method) String() string {
 var (
 	messageFloats = 1 << 28
 	bucketFloats  = 1 << 20 // of a Sum
+	smallSum      = 1 << 12
 	messageBytes  = 1 << 30
 	gatherBytes   = math.MaxInt32
 )
@@ -105,18 +106,28 @@ func (c *communicator) exchange(send, receive [][]float32) C.int {
 	return C.steppe_mpi_wait()
 }
 
+// sum waits in a barrier, which can be interrupted, and then adds by MPI_Allreduce. In Open MPI that
+// takes half the time of MPI_Iallreduce from 64 KB on. A few floats aren't worth a barrier.
 func (c *communicator) sum(x []float32) C.int {
-	for len(x) > 0 {
+	if len(x) == 0 {
+		return 0
+	}
+	small := len(x) <= smallSum
+	var code C.int
+	if small {
+		code = C.steppe_mpi_sum(c.pins.floats(x), C.int(len(x)))
+	} else {
+		code = C.steppe_mpi_barrier()
+	}
+	if code == 0 {
+		code = C.steppe_mpi_wait()
+	}
+	for !small && len(x) > 0 && code == 0 {
 		bucket := x[:min(len(x), bucketFloats)]
 		x = x[len(bucket):]
-		if code := C.steppe_mpi_sum(c.pins.floats(bucket), C.int(len(bucket))); code != 0 {
-			return code
-		}
-		if code := C.steppe_mpi_wait(); code != 0 {
-			return code
-		}
+		code = C.steppe_mpi_sum_now(c.pins.floats(bucket), C.int(len(bucket)))
 	}
-	return 0
+	return code
 }
 
 func (c *communicator) broadcast(x []byte, root int) C.int {

@@ -21,6 +21,9 @@ int steppe_mpi_broadcast(void *x, int count, int root);
 int steppe_mpi_gather_lengths(const int64_t *mine, int64_t *all);
 int steppe_mpi_gather(const void *x, int count, void *all, const int *counts, const int *starts);
 int steppe_mpi_barrier(void);
+// steppe_mpi_sum_now is the one that doesn't begin but does, and so can't be interrupted: all ranks
+// must be there.
+int steppe_mpi_sum_now(float *x, int count);
 // steppe_mpi_wait waits for all that the functions above have begun.
 int steppe_mpi_wait(void);
 // steppe_mpi_fault says which message was wrong: its rank, and its floats.

@@ -59,7 +59,7 @@ func filled(n int) []float32 {
 // fastest returns the least and not the mean time, since the machine may have other work.
 func fastest(c Communicator, bytes int, call func() error) (time.Duration, error) {
 	var times []time.Duration
-	turns := min(1000, 20+100_000_000/bytes)
+	turns := min(200, 20+100_000_000/bytes)
 	for range turns {
 		if err := c.Barrier(); err != nil {
 			return math.MaxInt64, err

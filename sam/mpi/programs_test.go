@@ -24,7 +24,7 @@ var _ conformance.Communicator = sam.Communicator(nil)
 var programs = map[string]func(c Communicator) error{
 	"conformance": func(c Communicator) error { return conformance.Check(c) },
 	"pieces": func(c Communicator) error {
-		messageFloats, bucketFloats, messageBytes, gatherBytes = 1000, 1500, 3000, 50_000
+		messageFloats, bucketFloats, smallSum, messageBytes, gatherBytes = 1000, 1500, 500, 3000, 50_000
 		return conformance.Check(c)
 	},
 	"large":       func(c Communicator) error { return conformance.Large(c) },
