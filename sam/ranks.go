@@ -84,6 +84,27 @@ func (p *plan) partsOfRank(rank int) num.Span {
 	return num.Range(p.units[u.From].From, p.units[u.To-1].To)
 }
 
+// Own returns which samples of a batch of n this rank computes on, if the optimizer has a
+// Communicator: those from from up to to. Step reads the inputs of no others. A batch that Step
+// would refuse has none.
+func (o *Optimizer) Own(n int) (from, to int) {
+	o.enter()
+	defer o.leave()
+	if o.ranks.Communicator == nil {
+		return 0, n
+	}
+	plan, err := o.planOf(n)
+	if err != nil {
+		return 0, 0
+	}
+	own := plan.ownParts()
+	if own.Len() == 0 {
+		return 0, 0
+	}
+	first, last := plan.parts[own.From], plan.parts[own.To-1]
+	return first.First, last.First + last.N
+}
+
 // ownUnits and ownParts return those of this process's rank.
 func (p *plan) ownUnits() num.Span { return p.unitsOf(p.rank) }
 func (p *plan) ownParts() num.Span { return p.partsOfRank(p.rank) }

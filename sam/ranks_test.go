@@ -38,7 +38,16 @@ func (c goldenCase) run(t *testing.T, steps int, comm sam.Communicator, fast boo
 		if step == 1 {
 			n = goldenShort
 		}
-		last, err = o.Step(goldenBatchOf(r, n, c.model))
+		b := goldenBatchOf(r, n, c.model)
+		if from, to := o.Own(n); b.X != nil { // a step reads no inputs but its rank's
+			size := len(b.X) / n
+			for i := range b.X {
+				if i < from*size || i >= to*size {
+					b.X[i] = float32(math.NaN())
+				}
+			}
+		}
+		last, err = o.Step(b)
 		require.NoError(t, err, "step %d", step)
 	}
 	return append(p.Values, p.State...), last

@@ -10,10 +10,11 @@ import (
 // ahead makes batches of a set in a goroutine of its own, one batch ahead of the loop over them.
 type ahead struct {
 	set            *Set
-	size           int                                                  // samples of a batch
-	first, batches int                                                  // number of the first batch, and one more than that of the last
-	order          func() []int                                         // indices of the samples; nil for the order of the set
-	change         func(batch net.Batch, indices []int, random *Random) // of a batch that is read; nil for none
+	size           int                                              // samples of a batch
+	first, batches int                                              // number of the first batch, and one more than that of the last
+	order          func() []int                                     // indices of the samples; nil for the order of the set
+	own            func(samples int) (from, to int)                 // those of a batch that are read; nil for all
+	change         func(x []float32, indices []int, random *Random) // of samples that are read; nil for none
 }
 
 // seq returns the batches. An error is the last that it returns.
@@ -90,13 +91,22 @@ func (a ahead) fill(empty <-chan net.Batch, full chan<- net.Batch, failed *failu
 		}
 		indices := order[number*a.size:]
 		indices = indices[:min(a.size, len(indices))]
-		batch, err := r.read(memory, indices)
-		if err != nil {
+		batch := a.set.gather(memory, indices)
+		from, to := 0, len(indices)
+		if a.own != nil {
+			from, to = a.own(len(indices))
+		}
+		x := batch.X
+		if x != nil {
+			x = x[from*a.set.Shape.Size():][:(to-from)*a.set.Shape.Size()]
+		}
+		r.indices = indices[from:to]
+		if err := r.readAll(x); err != nil {
 			failed.err = err
 			break
 		}
 		if a.change != nil {
-			a.change(batch, indices, &random)
+			a.change(x, r.indices, &random)
 		}
 		full <- batch
 	}

@@ -35,6 +35,10 @@ type Loader struct {
 	// without, to a percent. It is for those who want samples of a batch, and the shards of
 	// mSAM, to be alike.
 	Bucket int
+	// Own, if not nil, says of a batch of so many samples which of them are read and augmented: those
+	// from from up to to. X of the others isn't written; labels, targets and texts are all there. It is
+	// for processes that share batches, as sam.Optimizer.Own says.
+	Own func(samples int) (from, to int)
 }
 
 // Validate returns an error if the fields don't fit each other. It doesn't read the set's values,
@@ -114,8 +118,9 @@ func (l Loader) From(epoch uint64, first int) iter.Seq2[net.Batch, error] {
 	return ahead{
 		set: l.Set, size: l.Batch, first: first, batches: l.Batches(),
 		order: func() []int { return l.order(epoch) },
-		change: func(batch net.Batch, indices []int, random *Random) {
-			l.augment(batch, indices, epoch, random)
+		own:   l.Own,
+		change: func(x []float32, indices []int, random *Random) {
+			l.augment(x, indices, epoch, random)
 		},
 	}.seq()
 }
@@ -140,15 +145,15 @@ func (l Loader) order(epoch uint64) []int {
 	return append(shuffled, order[full*l.Batch:]...)
 }
 
-// augment augments the samples of a batch, which are copies of those at indices in Set.
-func (l Loader) augment(batch net.Batch, indices []int, epoch uint64, random *Random) {
+// augment augments the samples in x, which are copies of those at indices in Set.
+func (l Loader) augment(x []float32, indices []int, epoch uint64, random *Random) {
 	if len(l.Augment) == 0 {
 		return
 	}
 	shape := l.Set.Shape
 	size := shape.Size()
 	for i, index := range indices {
-		sample := batch.X[i*size:][:size]
+		sample := x[i*size:][:size]
 		for place, augmentation := range l.Augment {
 			random.start(l.Seed, epoch, uint64(index), forAugment+uint64(place))
 			augmentation.Apply(sample, shape, random)

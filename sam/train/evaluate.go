@@ -41,12 +41,17 @@ func EvaluateContext(ctx context.Context, model *net.Model, params *net.Params, 
 	if err := fits(model, set); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	return evaluate(ctx, model, params, set, metrics)
+	return evaluate(model, params, set, metrics, newRanks(nil), func(first bool, reading error) error {
+		if !first && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return reading
+	})
 }
 
-// evaluate looks at ctx between parts of the set. The samples of a set that streams are read while
-// the model predicts those before.
-func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *dataset.Set, metrics []Metric) (Scores, error) {
+// evaluate asks obstacle before it predicts a part of the set whether there is a reason not to. The
+// samples of a set that streams are read while the model predicts those before.
+func evaluate(model *net.Model, params *net.Params, set *dataset.Set, metrics []Metric, ranks *rankSet, obstacle func(first bool, reading error) error) (Scores, error) {
 	for _, m := range metrics {
 		if err := m.Reset(model, set); err != nil {
 			return nil, fmt.Errorf("%s of %s: %w", m.Name(), set.Name, err)
@@ -58,13 +63,10 @@ func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *da
 	}
 	var outputs []float32
 	for batch, err := range set.InOrder(together(model, set)) {
-		if outputs != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
+		if err := ranks.meet(obstacle(outputs == nil, err)); err != nil {
 			return nil, err
 		}
-		if outputs, err = predictor.OutputsOf(outputs, batch); err != nil {
+		if outputs, err = ranks.outputs(outputs, predictor, batch); err != nil {
 			return nil, err
 		}
 		for _, m := range metrics {

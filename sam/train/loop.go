@@ -68,6 +68,7 @@ func newLoop(r *Run, state *State) (*loop, error) {
 	if err := l.begin(state); err != nil {
 		return nil, err
 	}
+	l.readOwn()
 	l.history.Params, l.steps = l.params, l.opt.Steps()
 	l.status = Status{Run: r, Model: r.Model, Params: l.params, Plan: l.opt.Plan(), History: l.history}
 	l.show()
@@ -274,11 +275,14 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	e := l.sums.epoch(l.epoch + 1)
 	var err error
 	if l.Valid != nil {
-		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); err != nil {
-			err = fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
-			if ctx.Err() != nil {
-				err = l.interrupted(ctx)
+		e.Valid, err = evaluate(l.Model, l.params, l.Valid, l.metric, l.ranks, func(first bool, reading error) error {
+			if !first && ctx.Err() != nil {
+				return l.interrupted(ctx)
 			}
+			return reading
+		})
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
 		}
 	}
 	if err := l.ranks.agree(err); err != nil {

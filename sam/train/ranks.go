@@ -7,8 +7,11 @@ import (
 	"unsafe"
 
 	"github.com/steppe-ml/steppe/internal/agree"
+	"github.com/steppe-ml/steppe/internal/num"
+	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
@@ -23,7 +26,8 @@ import (
 // rankSet is how a run's ranks come to the same end.
 type rankSet struct {
 	c             sam.Communicator // nil for one rank
-	send, receive [][]float32
+	send, receive [][]float32      // flags
+	sent, parts   [][]float32      // outputs
 }
 
 func newRanks(c sam.Communicator) *rankSet {
@@ -138,6 +142,71 @@ func (l *loop) facts() ([]agree.Fact, error) {
 		add("the optimizer's state", sum(l.opt.State().Vectors...))
 	}
 	return facts, nil
+}
+
+// outputs returns the outputs of a predictor for a batch, in dst's memory if they fit there. Each
+// rank predicts a part of the samples, and all get all: a sample has the same bits alone as among
+// others. The outputs of language models, which are large, each rank predicts itself.
+func (r *rankSet) outputs(dst []float32, p *net.Predictor, batch net.Batch) ([]float32, error) {
+	if !r.several() || p.Model().Program().OutputSequence() {
+		return p.OutputsOf(dst, batch)
+	}
+	size := p.Model().OutputShape().Size()
+	if need := batch.N * size; cap(dst) < need {
+		dst = make([]float32, need)
+	} else {
+		dst = dst[:need]
+	}
+	if r.parts == nil {
+		r.parts, r.sent = make([][]float32, r.c.Size()), make([][]float32, r.c.Size())
+	}
+	part := func(rank int) num.Span { return num.Range(parallel.Cut(batch.N, 1, r.c.Size(), rank)) }
+	own := part(r.c.Rank())
+	if own.Len() > 0 {
+		if _, err := p.OutputsOf(dst[own.From*size:own.From*size:own.To*size], samplesOf(batch, own)); err != nil {
+			return nil, err
+		}
+	}
+	for rank := range r.parts {
+		of := part(rank)
+		r.sent[rank], r.parts[rank] = dst[own.From*size:own.To*size], dst[of.From*size:of.To*size]
+	}
+	if err := r.c.Exchange(r.sent, r.parts); err != nil {
+		return nil, &agree.Lost{Err: err}
+	}
+	return dst, nil
+}
+
+// samplesOf returns the inputs of some samples of a batch.
+func samplesOf(b net.Batch, of num.Span) net.Batch {
+	some := net.Batch{N: of.Len()}
+	if b.X != nil {
+		size := len(b.X) / b.N
+		some.X = b.X[of.From*size : of.To*size]
+		return some
+	}
+	some.Tokens, some.Starts = op.Runs(b.Tokens, b.Starts, 1, of.From, of.Len())
+	if b.Segments != nil {
+		some.Segments, _ = op.Runs(b.Segments, b.Starts, 1, of.From, of.Len())
+	}
+	return some
+}
+
+// readOwn has the loader read the samples alone that this rank computes on. Texts are in memory, and
+// a step takes them whole.
+func (l *loop) readOwn() {
+	if !l.ranks.several() || l.loader.Set.IsText() {
+		return
+	}
+	type span struct{ from, to int }
+	own := map[int]span{}
+	for _, n := range []int{l.loader.Batch, l.loader.Set.Len() % l.loader.Batch} {
+		if n > 0 {
+			from, to := l.opt.Own(n)
+			own[n] = span{from, to}
+		}
+	}
+	l.loader.Own = func(n int) (from, to int) { return own[n].from, own[n].to }
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
