@@ -31,6 +31,7 @@ type bench struct {
 	explain  bool
 	markdown bool
 	scaling  string // of several ranks
+	units    int    // that they share a batch in; 0 for the usual
 	outputs
 	costs *plotOutput
 
@@ -139,6 +140,7 @@ in another step, where ranks meet before each exchange. With --scaling weak,
 	costs := b.addPlotFlag(flags, "plot", "draw the costs into `FILE`, a .png or .svg")
 	addMPIFlag(flags, "time steps that the processes share which mpirun has started")
 	flags.StringVar(&b.scaling, "scaling", scalings[0], "with --mpi: `strong` shares --batch, weak gives each rank as much")
+	flags.IntVar(&b.units, "units", 0, "with --mpi: most pieces of a batch, and so the most ranks (default 16)")
 	costs.chart = func() chart.Chart { return b.report.costs() }
 	b.addJSONFlag(flags)
 	b.costs = costs
@@ -149,8 +151,10 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if c := communicatorOf(ctx); c != nil {
 		return b.runRanks(ctx, c, stdout, stderr)
 	}
-	if b.given("scaling") {
-		return fmt.Errorf("--scaling %s without --mpi: there is one process", b.scaling)
+	for _, flag := range []string{"scaling", "units"} {
+		if b.given(flag) {
+			return fmt.Errorf("--%s without --mpi: there is one process", flag)
+		}
 	}
 	if err := b.validate(); err != nil {
 		return err

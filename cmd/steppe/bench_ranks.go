@@ -123,7 +123,7 @@ func (b *bench) runRanks(ctx context.Context, c sam.Communicator, stdout, stderr
 	if err := b.validateRanks(); err != nil {
 		return err
 	}
-	facts := append(programFacts(), agree.Fact{Name: "what is measured", Value: fmt.Sprint(b.models, b.batches, b.methods, b.shards, b.rounds, b.rho, b.seed, b.scaling, b.source)})
+	facts := append(programFacts(), agree.Fact{Name: "what is measured", Value: fmt.Sprint(b.models, b.batches, b.methods, b.shards, b.rounds, b.rho, b.seed, b.scaling, b.units, b.source)})
 	if err := agree.Facts(c, nil, facts); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (b *bench) timeRanks(ctx context.Context, c sam.Communicator, t *trial) ([]
 		for _, sums := range runs.RankSums {
 			one := *of
 			clock := &clocked{Communicator: c}
-			one.cfg.Communicator, one.cfg.Fast = clock, sums.Fast
+			one.cfg.Communicator, one.cfg.Fast, one.cfg.Units = clock, sums.Fast, b.units
 			all = append(all, &rankContender{contender: &one, sums: sums.Name, clock: clock})
 			steps = append(steps, one.cfg)
 		}

@@ -70,5 +70,5 @@ func TestBenchOnRanksErrors(t *testing.T) {
 	}
 	code, _, stderr := steppe(t, append(line, "--scaling", "weak")...)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, stderr, "steppe: --scaling weak without --mpi: there is one process")
+	assert.Contains(t, stderr, "steppe: --scaling without --mpi: there is one process")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/steppe-ml/steppe/internal/agree"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
@@ -15,7 +16,7 @@ import (
 // flags at most.
 var flagsOf = map[string][]string{
 	"Batch": {"batch"}, "Recipe.Batch": {"batch"}, "Shards": {"shards"}, "Rho": {"rho", "rhos"}, "Clip": {"clip"},
-	"Workers": {"workers"}, "MaxMemory": {"max-memory"}, "Recipe.Epochs": {"epochs"},
+	"Communicator": {mpiFlag}, "Units": {"units"}, "Workers": {"workers"}, "MaxMemory": {"max-memory"}, "Recipe.Epochs": {"epochs"},
 	"SGD.LR": {"lr", "lrs"}, "SGD.Momentum": {"momentum"}, "SGD.WeightDecay": {"weight-decay"},
 	"AdamW.LR": {"lr", "lrs"}, "AdamW.Beta1": {"beta1"}, "AdamW.Beta2": {"beta2"}, "AdamW.Epsilon": {"epsilon"},
 	"AdamW.WeightDecay": {"weight-decay"},
@@ -59,7 +60,7 @@ func flagError(flags *pflag.FlagSet, err error) error {
 					problem = "has one that " + problem
 				}
 			}
-			return fmt.Errorf("--%s %s", flag, problem)
+			return agree.Keep(err, fmt.Errorf("--%s %s", flag, problem))
 		}
 	}
 	return err

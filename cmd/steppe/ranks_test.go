@@ -190,3 +190,16 @@ func TestResumeWithoutRanksOnRanks(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, `unknown sum of ranks "slow", want one of exact, fast`)
 }
+
+// A batch has room for as many ranks as units, and --units asks for more.
+func TestUnitsOfRanks(t *testing.T) {
+	line := []string{"train", "--model", "tiny", "--data", halves(t, false), "--batch", "32", "--shards", "32", "--epochs", "1"}
+	code, _, stderr := steppeOn(t, 17, nil, line...)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "steppe: --mpi has 17 ranks, want at most 16")
+	code, _, stderr = steppeOn(t, 17, nil, append(line, "--units", "32")...)
+	assert.Zero(t, code, stderr)
+	code, _, stderr = steppe(t, append(line, "--units", "32")...)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "steppe: --units 32 without --ranks or --mpi")
+}

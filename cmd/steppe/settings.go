@@ -51,6 +51,7 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.Float64Var(&s.Clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
 
 	flags.StringVar(&s.Ranks, "ranks", s.Ranks, "sums of ranks: `exact` has the bits of any number of them, fast hasn't")
+	flags.IntVar(&s.Units, "units", 0, "with --ranks: most pieces of a batch, and so the most ranks (default 16)")
 
 	flags.StringVar(&s.Monitor, "monitor", s.Monitor, "`metric` that finds the best epoch")
 	flags.IntVar(&s.Patience, "patience", 0, "stop after so many `epochs` without a better one")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 
+	"github.com/steppe-ml/steppe/internal/agree"
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/sam/train"
@@ -55,11 +56,11 @@ func (t *trainCommand) inFlags(err error) error {
 	if !errors.As(err, &there) {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(t.out, runs.ConfigFile)); err != nil {
-		return fmt.Errorf("--out %s: %s exists; --force replaces it", t.out, there.Path)
+	if _, missing := os.Stat(filepath.Join(t.out, runs.ConfigFile)); missing != nil {
+		return agree.Keep(err, fmt.Errorf("--out %s: %s exists; --force replaces it", t.out, there.Path))
 	}
-	return fmt.Errorf("--out %s: %s exists; `steppe train --resume %s` goes on with the run there, --force replaces it",
-		t.out, there.Path, quoted(t.out))
+	return agree.Keep(err, fmt.Errorf("--out %s: %s exists; `steppe train --resume %s` goes on with the run there, --force replaces it",
+		t.out, there.Path, quoted(t.out)))
 }
 
 // prepareDir puts config.json into the run's folder, before anything else. What a run before has

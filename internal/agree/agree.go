@@ -40,6 +40,16 @@ func (f *Failure) Unwrap() error { return f.Err }
 // Known reports whether all ranks know an error.
 func Known(err error) bool { return errors.As(err, new(*Failure)) }
 
+// Keep returns an error that says in other words what another did. If all ranks know that one, they
+// know this one, too.
+func Keep(was, now error) error {
+	failure := new(Failure)
+	if errors.As(was, &failure) && !Known(now) {
+		return &Failure{failure.Rank, now}
+	}
+	return now
+}
+
 // Lost is the error of a communicator. Ranks that can't communicate can't agree.
 type Lost struct{ Err error }
 

@@ -84,6 +84,15 @@ func TestError(t *testing.T) {
 	}
 }
 
+func TestKeep(t *testing.T) {
+	other := errors.New("--out is full")
+	assert.Equal(t, other, agree.Keep(errDisk, other))
+	kept := agree.Keep(fmt.Errorf("train: %w", &agree.Failure{Rank: 1, Err: errDisk}), other)
+	assert.EqualError(t, kept, "rank 1: --out is full")
+	assert.True(t, agree.Known(kept))
+	assert.Equal(t, kept, agree.Keep(kept, kept))
+}
+
 func TestErrorOfOneRank(t *testing.T) {
 	assert.NoError(t, agree.Error(nil, nil))
 	assert.Equal(t, errDisk, agree.Error(nil, errDisk))

@@ -50,6 +50,7 @@ type Settings struct {
 	WeightDecay float64 `json:"weight-decay"`
 	Clip        float64 `json:"clip"`
 
+	Units int    `json:"units,omitempty"` // most pieces that ranks share a batch in; 0 for the usual
 	Ranks string `json:"ranks,omitempty"` // how sums of ranks are made: a row of RankSums; "" for a run of one process
 
 	Monitor   string `json:"monitor"`    // metric that finds the best epoch
@@ -246,6 +247,8 @@ func (s *Settings) Validate() error {
 		if _, err := FindRankSum(s.Ranks); err != nil {
 			return err
 		}
+	} else if s.Units != 0 {
+		return fmt.Errorf("--units %d without --ranks or --mpi: ranks share a batch in units", s.Units)
 	}
 	for _, n := range s.numbers() {
 		if x := float32(n.value); !n.fits || x-x != 0 { // steps compute in float32
@@ -280,7 +283,7 @@ func (s *Settings) numbers() []number {
 	return []number{
 		whole("epochs", s.Epochs, 1), whole("batch", s.Batch, 1), whole("shards", s.Shards, 1),
 		whole("patience", s.Patience, 0), whole("save-every", s.SaveEvery, 0), whole("log-every", s.LogEvery, 0),
-		whole("ascent-every", s.AscentEvery, 1),
+		whole("ascent-every", s.AscentEvery, 1), whole("units", s.Units, 0),
 		below1("valid", s.Valid), below1("dropout", s.Dropout), {"label-noise", s.LabelNoise, s.LabelNoise >= 0 && s.LabelNoise <= 1, "0 to 1"},
 		notNegative("rho", s.Rho), notNegative("eta", s.Eta),
 		{"ascent-fraction", s.AscentFraction, s.AscentFraction > 0 && s.AscentFraction <= 1, "more than 0, and 1 at the most"},
@@ -312,7 +315,7 @@ func (s *Settings) config(batches, workers int) (sam.Config, error) {
 		if err != nil {
 			return sam.Config{}, err
 		}
-		c.Communicator, c.Fast = sam.Alone(), sum.Fast
+		c.Communicator, c.Fast, c.Units = sam.Alone(), sum.Fast, s.Units
 	}
 	rho, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule)
 	if err != nil {
