@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/sam/mpi"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -30,6 +31,7 @@ To run any command on another instruction set, set ` + simd.EnvVar + ` to its na
 				{"cores", fmt.Sprintf("%d physical, %d logical", cpu.PhysicalCores, cpu.LogicalCores)},
 				{"workers", fmt.Sprintf("%d by default", blas.DefaultWorkers())},
 				{"FMA ceiling", fmt.Sprintf("%s GFLOP/s a core, float32, measured now", significant(simd.FMACeiling()/1e9))},
+				{"MPI", mpiInfo()},
 				{"version", version()},
 			} {
 				fmt.Fprintf(cmd.OutOrStdout(), "%-17s %s\n", line[0], line[1])
@@ -37,6 +39,14 @@ To run any command on another instruction set, set ` + simd.EnvVar + ` to its na
 			return nil
 		},
 	}
+}
+
+// mpiInfo says what --mpi runs on.
+func mpiInfo() string {
+	if name := mpi.BuiltFor(); name != "" {
+		return name
+	}
+	return "none: built without -tags mpi"
 }
 
 func instructionSets() string {

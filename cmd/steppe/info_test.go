@@ -19,6 +19,7 @@ func TestInfo(t *testing.T) {
 		`cores +\d+ physical, \d+ logical`,
 		`workers +\d+ by default`,
 		`FMA ceiling +[\d.]+ GFLOP/s a core`,
+		`MPI +\S`,
 		`version +\S.* go1\.`,
 	} {
 		assert.Regexp(t, `(?m)^`+want, stdout)

@@ -15,6 +15,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/ranks"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/sam/mpi"
 )
 
 // steppeOn runs a command line on n ranks, which are goroutines of this process, and returns what
@@ -202,4 +203,44 @@ func TestUnitsOfRanks(t *testing.T) {
 	code, _, stderr = steppe(t, append(line, "--units", "32")...)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "steppe: --units 32 without --ranks or --mpi")
+}
+
+// Without MPI in the program, --mpi says how to build it.
+func TestMPINotBuilt(t *testing.T) {
+	if name := mpi.BuiltFor(); name != "" {
+		t.Skip("built for ", name)
+	}
+	for _, command := range []string{"train", "bench", "compare", "study"} {
+		code, stdout, stderr := steppe(t, command, "--mpi")
+		assert.Equal(t, 1, code)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, "steppe: --mpi: this program was built without MPI.")
+		assert.Contains(t, stderr, "-tags mpi")
+	}
+}
+
+// A panic of one rank ends all, with its reason.
+func TestPanicOnRanks(t *testing.T) {
+	err := ranks.Run(2, func(r *ranks.Rank) error {
+		defer abortOnPanic(r)
+		if r.Rank() == 1 {
+			panic("out of luck")
+		}
+		return r.Barrier()
+	})
+	assert.ErrorContains(t, err, "rank 1: panic: out of luck\n")
+	assert.ErrorContains(t, err, "ranks_test.go", "the stack")
+}
+
+// Ranks that lose each other are ended, with the error that came first.
+func TestLostRank(t *testing.T) {
+	err := ranks.Run(2, func(r *ranks.Rank) error {
+		if r.Rank() == 1 {
+			return nil // as a process that is gone
+		}
+		var out, errs bytes.Buffer
+		runOn(context.Background(), r, []string{"train", "--epochs", "0"}, &out, &errs)
+		return nil
+	})
+	assert.ErrorContains(t, err, "rank 1 has ended")
 }

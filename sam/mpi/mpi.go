@@ -35,3 +35,6 @@ type Communicator interface {
 //
 // Without MPI in the program, the error says how to build it.
 func Start() (Communicator, error) { return start() }
+
+// BuiltFor returns the name of the MPI that the program was built for; "" if it has none.
+func BuiltFor() string { return builtFor }

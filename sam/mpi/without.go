@@ -4,6 +4,8 @@ package mpi
 
 import "errors"
 
+const builtFor = ""
+
 func start() (Communicator, error) {
 	return nil, errors.New("this program was built without MPI. To have it, install Open MPI " +
 		"(Debian: libopenmpi-dev, openmpi-bin), pkg-config and a C compiler, and build with CGO_ENABLED=1 and " +
