@@ -16,7 +16,7 @@
 // calls, and for a rank that asks rank 0 to end the job.
 static MPI_Comm calls, asks;
 static int my_rank;
-enum { tag = 1, reason_bytes = 4096 };
+enum { tag = 1 };
 
 static MPI_Request *requests;
 static MPI_Status *statuses;
@@ -28,7 +28,7 @@ static double begun_bytes;
 
 static struct message fault;
 static int fault_got;
-static char reason[reason_bytes + 1];
+static char reason[STEPPE_MPI_REASON + 1];
 static atomic_int interrupted;
 
 static int initialize(void *provided) {
@@ -190,7 +190,7 @@ int steppe_mpi_listen(void) {
 const char *steppe_mpi_reason(void) { return reason; }
 
 int steppe_mpi_ask(const char *text, int length) {
-	if (length > reason_bytes) length = reason_bytes;
+	if (length > STEPPE_MPI_REASON) length = STEPPE_MPI_REASON;
 	memcpy(reason, text, length);
 	MPI_Request request;
 	int e = MPI_Isend(reason, length, MPI_BYTE, 0, tag, asks, &request);

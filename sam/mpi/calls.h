@@ -9,6 +9,8 @@ enum {
 	STEPPE_MPI_ASKED = -2,       // another rank asks rank 0 to end the job: see steppe_mpi_reason
 	STEPPE_MPI_SHORT = -3,       // a message was shorter than expected: see steppe_mpi_fault
 	STEPPE_MPI_MEMORY = -4,      // malloc failed
+
+	STEPPE_MPI_REASON = 4096, // bytes of a reason, at most
 };
 
 int steppe_mpi_start(int *rank, int *size, int *provided);

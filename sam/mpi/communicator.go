@@ -34,7 +34,8 @@ type communicator struct {
 	ended   error // MPI has ended, or failed, and this is what calls return
 
 	abortOnce sync.Once
-	aborting  chan string // the reason
+	aborting  chan string   // the reason
+	served    chan struct{} // closed when the thread of MPI has ended
 
 	// For the thread of MPI alone.
 	pins pins
@@ -46,7 +47,7 @@ func start() (Communicator, error) {
 	if started.Swap(true) {
 		return nil, errors.New("mpi: MPI has been started already, which a process can do once")
 	}
-	c := &communicator{asked: make(chan struct{}), answer: make(chan error), aborting: make(chan string, 1)}
+	c := &communicator{asked: make(chan struct{}), answer: make(chan error), aborting: make(chan string, 1), served: make(chan struct{})}
 	go c.serve()
 	if err := <-c.answer; err != nil {
 		return nil, err
@@ -77,6 +78,7 @@ func alone() error {
 
 // serve calls MPI, from start to end, on a thread of its own.
 func (c *communicator) serve() {
+	defer close(c.served)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var rank, size, provided C.int
@@ -182,18 +184,29 @@ func (c *communicator) Close() error {
 // Abort has rank 0 print the reason and end all processes. If rank 0 doesn't, this rank does.
 func (c *communicator) Abort(reason error) {
 	c.abortOnce.Do(func() {
-		c.aborting <- fmt.Sprintf("rank %d: %v\n", c.rank, reason)
+		text := fmt.Sprintf("rank %d: %v", c.rank, reason)
+		if len(text) >= longestReason {
+			text = text[:longestReason-len("...\n")] + "..."
+		}
+		text += "\n"
+		c.aborting <- text
 		C.steppe_mpi_interrupt()
-		// The thread of MPI ends the process, unless it is stuck in MPI.
-		time.Sleep(graceOfOthers + 5*time.Second)
-		say(fmt.Sprintf("rank %d: %v\n", c.rank, reason))
+		// The thread of MPI ends the process, unless it has ended, or is stuck in MPI.
+		select {
+		case <-c.served:
+		case <-time.After(graceOfOthers + 5*time.Second):
+		}
+		say(text)
 		os.Exit(1)
 	})
 	select {}
 }
 
-// graceOfOthers is how long a rank waits for rank 0 to end the job.
-const graceOfOthers = 3 * time.Second
+const (
+	longestReason = C.STEPPE_MPI_REASON
+	// graceOfOthers is how long a rank waits for rank 0 to end the job.
+	graceOfOthers = 3 * time.Second
+)
 
 // end ends all processes. It runs on the thread of MPI.
 func (c *communicator) end(reason string) {

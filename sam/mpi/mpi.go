@@ -14,6 +14,9 @@
 //
 // A rank ends by Close, or by Abort, which ends the others as well. A rank that ends otherwise, such
 // as by a signal, makes mpirun end the others and say so.
+//
+// Ctrl-C and SIGTERM go to mpirun, which hands them to the ranks: MPICH's as what they are, Open
+// MPI's as SIGTERM. Open MPI's kills what has not ended soon after.
 package mpi
 
 import (

@@ -32,6 +32,8 @@ var programs = map[string]func(c Communicator) error{
 	"all abort":   func(c Communicator) error { return errReason },
 	"zero aborts": zeroAborts,
 	"busy zero":   busyZero,
+	"long reason": longReason,
+	"closed":      closed,
 	"killed":      killed,
 	"lengths":     func(c Communicator) error { return lengths(c, 5, 7) },
 	"too long":    func(c Communicator) error { return lengths(c, 7, 5) },
@@ -90,6 +92,23 @@ func busyZero(c Communicator) error {
 		}()
 	}
 	return c.Barrier()
+}
+
+// longReason has a rank abort with a reason that is cut.
+func longReason(c Communicator) error {
+	if c.Rank() == 1 {
+		return errors.New(strings.Repeat("long ", 2000))
+	}
+	return c.Barrier()
+}
+
+// closed aborts after MPI has ended.
+func closed(c Communicator) error {
+	if err := c.Close(); err != nil {
+		return err
+	}
+	c.Abort(errReason)
+	return nil
 }
 
 func killed(c Communicator) error {
