@@ -1,5 +1,6 @@
 // Package ranks runs the ranks of a job as goroutines of one process. A Rank does what
-// sam.Communicator asks for, without MPI: tests run with it, and so do several ranks in one process.
+// sam.Communicator asks for, without MPI: tests run with it, and so do several ranks in one
+// process.
 package ranks
 
 import (

@@ -172,7 +172,8 @@ func TestRankThatFails(t *testing.T) {
 	}
 }
 
-// A goroutine that calls while another one of its rank is in a call gets an error, and so does that.
+// A goroutine that calls while another one of its rank is in a call gets an error, and so does
+// that.
 func TestTwoGoroutinesOfARank(t *testing.T) {
 	const want = "rank 1: Gather was called while the rank's Gather was under way"
 	told, over := make(chan error), make(chan struct{})

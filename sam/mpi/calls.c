@@ -145,10 +145,10 @@ static int judge(int e, int n) {
 	return 0;
 }
 
-// MPI's own waiting calls would keep a core busy for as long as they wait, and couldn't be left when
-// the job is to end. This one tests all the time only for about as long as the messages take at 500
-// MB/s. Then the others are late, and it sleeps between tests. It sleeps some 100 microseconds, since
-// the system adds to what it is asked for.
+// MPI's own waiting calls would keep a core busy for as long as they wait, and couldn't be left
+// when the job is to end. This one tests all the time only for about as long as the messages take
+// at 500 MB/s. Then the others are late, and it sleeps between tests. It sleeps some 100
+// microseconds, since the system adds to what it is asked for.
 int steppe_mpi_wait(void) {
 	int n = begun;
 	double patience = 1e-3 + 2e-9 * begun_bytes;

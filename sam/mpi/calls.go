@@ -106,8 +106,8 @@ func (c *communicator) exchange(send, receive [][]float32) C.int {
 	return C.steppe_mpi_wait()
 }
 
-// sum waits in a barrier, which can be interrupted, and then adds by MPI_Allreduce. In Open MPI that
-// takes half the time of MPI_Iallreduce from 64 KB on. A few floats aren't worth a barrier.
+// sum waits in a barrier, which can be interrupted, and then adds by MPI_Allreduce. In Open MPI
+// that takes half the time of MPI_Iallreduce from 64 KB on. A few floats aren't worth a barrier.
 func (c *communicator) sum(x []float32) C.int {
 	if len(x) == 0 {
 		return 0

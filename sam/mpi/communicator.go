@@ -220,6 +220,9 @@ func (c *communicator) end(reason string) {
 	os.Exit(1)
 }
 
+// say prints a reason, after which the process ends. mpirun has a moment to read it: MPICH's would
+// otherwise end the job without what it hasn't read.
 func say(text string) {
 	C.steppe_mpi_print((*C.char)(unsafe.Pointer(unsafe.StringData(text))), C.size_t(len(text)))
+	time.Sleep(200 * time.Millisecond)
 }

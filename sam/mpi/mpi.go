@@ -1,7 +1,7 @@
 // Package mpi connects the ranks of a run by MPI, the library that clusters have for this.
 //
-// MPI is a C library, so it is part of a program only if the program is built with the tag mpi, with
-// a C compiler and cgo:
+// MPI is a C library, so it is part of a program only if the program is built with the tag mpi,
+// with a C compiler and cgo:
 //
 //	go build -tags mpi ./cmd/steppe         # Open MPI   (Debian: libopenmpi-dev, openmpi-bin)
 //	go build -tags mpi,mpich ./cmd/steppe   # MPICH      (Debian: libmpich-dev, mpich)
@@ -12,8 +12,8 @@
 //
 //	mpirun -n 2 steppe train ... --mpi
 //
-// A rank ends by Close, or by Abort, which ends the others as well. A rank that ends otherwise, such
-// as by a signal, makes mpirun end the others and say so.
+// A rank ends by Close, or by Abort, which ends the others as well. A rank that ends otherwise,
+// such as by a signal, makes mpirun end the others and say so.
 //
 // Ctrl-C and SIGTERM go to mpirun, which hands them to the ranks: MPICH's as what they are, Open
 // MPI's as SIGTERM. Open MPI's kills what has not ended soon after.
