@@ -95,12 +95,13 @@ func (c *communicator) serve() {
 	for {
 		select {
 		case <-c.asked:
+			last := c.request.method == finish // the caller may make the next request once it has the answer
 			err, interrupted := c.do()
 			if interrupted {
 				c.end(<-c.aborting)
 			}
 			c.answer <- err
-			if c.request.method == finish {
+			if last {
 				return
 			}
 		case reason := <-c.aborting:
