@@ -80,16 +80,15 @@ func withMPI(t *testing.T, test func(t *testing.T, m *implementation)) {
 			if err := exec.Command("pkg-config", "--exists", m.module).Run(); err != nil {
 				t.Skip("pkg-config doesn't find ", m.module)
 			}
-			if _, err := m.build(); err != nil {
-				require.NoError(t, err)
-			}
+			t.Parallel() // they wait most of the time
+			_, err := m.build()
+			require.NoError(t, err)
 			test(t, m)
 		})
 	}
 }
 
-// command returns mpirun with a part for each of the command lines: so many ranks, a shell command
-// that they begin with or "", and their arguments.
+// command returns mpirun with some parts.
 func (m *implementation) command(t *testing.T, parts ...part) *exec.Cmd {
 	t.Helper()
 	path, err := m.build()
@@ -112,9 +111,10 @@ func (m *implementation) command(t *testing.T, parts ...part) *exec.Cmd {
 	return cmd
 }
 
+// part is some ranks with the same command line.
 type part struct {
 	ranks int
-	shell string
+	shell string // a shell command that they begin with; "" for none
 	args  []string
 }
 
