@@ -180,7 +180,8 @@ func (b *bench) validateRanks() error {
 	return b.validate()
 }
 
-// prepareRanks makes the trials: with weak scaling, of as many batches and shards as there are ranks.
+// prepareRanks makes the trials: with weak scaling, of as many batches and shards as there are
+// ranks.
 func (b *bench) prepareRanks(c sam.Communicator) error {
 	if len(b.batches) == 0 {
 		b.usualBatch = true

@@ -229,7 +229,8 @@ func TestMPISignals(t *testing.T) {
 	})
 }
 
-// A disk that is full at rank 0 ends the job with that error. The last state that was saved is whole.
+// A disk that is full at rank 0 ends the job with that error. The last state that was saved is
+// whole.
 func TestMPIDiskIsFull(t *testing.T) {
 	withMPI(t, func(t *testing.T, m *implementation) {
 		disk := t.TempDir()

@@ -139,7 +139,7 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// A rank with an error tells it at once. The others get it where they meet next, by Facts or by Error.
+// A rank with an error tells it at once. The others get it where they meet next, by Facts or Error.
 func TestErrorElsewhere(t *testing.T) {
 	ended := onRanks(t, []error{nil, errDisk, nil}, func(c agree.Communicator, mine error) error {
 		if c.Rank() == 1 {

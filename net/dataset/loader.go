@@ -36,8 +36,8 @@ type Loader struct {
 	// mSAM, to be alike.
 	Bucket int
 	// Own, if not nil, says of a batch of so many samples which of them are read and augmented: those
-	// from from up to to. X of the others isn't written; labels, targets and texts are all there. It is
-	// for processes that share batches, as sam.Optimizer.Own says.
+	// from from up to to. X of the others isn't written; labels, targets and texts are all there.
+	// It is for processes that share batches, as sam.Optimizer.Own says.
 	Own func(samples int) (from, to int)
 }
 

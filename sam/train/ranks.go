@@ -192,8 +192,8 @@ func samplesOf(b net.Batch, of num.Span) net.Batch {
 	return some
 }
 
-// readOwn has the loader read the samples alone that this rank computes on. Texts are in memory, and
-// a step takes them whole.
+// readOwn has the loader read the samples alone that this rank computes on. Texts are in memory,
+// and a step takes them whole.
 func (l *loop) readOwn() {
 	if !l.ranks.several() || l.loader.Set.IsText() {
 		return
