@@ -82,7 +82,7 @@ func (o normalization) minShard() int {
 // Commit implements op.Stateful.
 func (o normalization) Commit(state, stats []float32) {
 	for i := range state {
-		state[i] += o.momentum * (stats[i] - state[i])
+		state[i] += float32(o.momentum * (stats[i] - state[i])) // rounded, so that no compiler fuses it
 	}
 }
 
