@@ -67,6 +67,10 @@ func floats(s []partStatus) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])/4))
 }
 
+// leaveOwn takes this rank's own part out of an exchange in which all send their part of the same
+// memory: it is there already, and others read it.
+func (t *rankState) leaveOwn() { t.send[t.Rank()], t.receive[t.Rank()] = nil, nil }
+
 // statusOf returns the statuses of some parts.
 func (t *rankState) statusOf(parts num.Span) []float32 { return floats(t.status[parts.From:parts.To]) }
 
@@ -189,6 +193,7 @@ func (o *Optimizer) agree() error {
 		t.send[rank] = t.statusOf(own)
 		t.receive[rank] = t.statusOf(r.plan.partsOfRank(rank))
 	}
+	t.leaveOwn()
 	if err := t.Exchange(t.send, t.receive); err != nil {
 		return err
 	}
@@ -256,6 +261,7 @@ func (o *Optimizer) shareStatistics() error {
 	for rank := range t.send {
 		t.send[rank], t.receive[rank] = of(plan.rank), of(rank)
 	}
+	t.leaveOwn()
 	return t.Exchange(t.send, t.receive)
 }
 

@@ -107,6 +107,7 @@ func (t *treeSum) sum(c Communicator, team *blas.Team, add *vectors, f *forest, 
 	for r := range ranks {
 		t.send[r], t.receive[r] = mine.Of(dst), segment(r, ranks, length).Of(dst)
 	}
+	t.send[c.Rank()], t.receive[c.Rank()] = nil, nil // it is there already, and others read it
 	return c.Exchange(t.send, t.receive)
 }
 
