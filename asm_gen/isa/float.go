@@ -32,7 +32,7 @@ func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
 
 // VBROADCAST sets every lane of r to an element, in memory or a register.
 func (s Set) VBROADCAST(element operand.Op, r reg.Register) {
-	if s.Float == 64 && s.Counts {
+	if s.Float == 64 && s.Narrow() {
 		VMOVDDUP(element, r) // which fills 128 bits, where VBROADCASTSD has 256 at least
 	} else {
 		s.choose(VBROADCASTSS, VBROADCASTSD)(element, r)

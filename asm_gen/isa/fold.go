@@ -9,7 +9,7 @@ import (
 // half of them onto the lower, until no more are left. It uses the register
 // spare.
 func (s Set) Fold(op func(...operand.Op), r, spare int) {
-	if s.Counts {
+	if s.Narrow() {
 		return // vectors have no more
 	}
 	if s.Wide() {

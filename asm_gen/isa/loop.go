@@ -12,10 +12,9 @@ import (
 // tail, whose missing elements are neither read nor written.
 type Vec struct {
 	Set
-	Index int // which of the unrolled vectors this is
-	lanes int // elements of a vector
-	tail  bool
-	left  reg.Register // elements of the tail
+	Index int          // which of the unrolled vectors this is
+	lanes int          // elements of a vector
+	mask  reg.Register // of a tail; nil for whole vectors
 }
 
 // half reports whether the vectors are half ones.
@@ -44,14 +43,9 @@ func (v Vec) Load(p, r reg.Register) { v.LoadAt(v.At(p), r) }
 
 // LoadAt reads v's memory m into r.
 func (v Vec) LoadAt(m operand.Mem, r reg.Register) {
-	switch {
-	case !v.tail:
+	if v.mask == nil {
 		v.move(m, r)
-	case v.Counts:
-		v.LoadMasked(m, v.left, r)
-	case v.Wide():
-		v.LoadMasked(m, reg.K1, r)
-	default:
+	} else {
 		v.LoadMasked(m, v.maskOf(r), r)
 	}
 }
@@ -59,18 +53,10 @@ func (v Vec) LoadAt(m operand.Mem, r reg.Register) {
 // Fill reads v of the slice at p into r; elements that a tail lacks are those
 // of other.
 func (v Vec) Fill(p, other, r reg.Register) {
-	switch {
-	case !v.tail:
+	if v.mask == nil {
 		VMOVUPS(v.At(p), r)
-	case v.Counts:
-		VMOVAPS(other, r)
-		v.FillCounted(v.At(p), v.left, r)
-	case v.Wide():
-		VMOVAPS(other, r)
-		VMOVUPS(v.At(p), reg.K1, r)
-	default:
-		VMASKMOVPS(v.At(p), v.maskOf(r), r)
-		VBLENDVPS(v.maskOf(r), r, other, r)
+	} else {
+		v.FillMasked(v.At(p), v.maskOf(r), other, r)
 	}
 }
 
@@ -79,14 +65,9 @@ func (v Vec) Store(r, p reg.Register) { v.StoreAt(r, v.At(p)) }
 
 // StoreAt writes r to v's memory m.
 func (v Vec) StoreAt(r reg.Register, m operand.Mem) {
-	switch {
-	case !v.tail:
+	if v.mask == nil {
 		v.move(r, m)
-	case v.Counts:
-		v.StoreMasked(r, v.left, m)
-	case v.Wide():
-		v.StoreMasked(r, reg.K1, m)
-	default:
+	} else {
 		v.StoreMasked(r, v.maskOf(r), m)
 	}
 }
@@ -95,34 +76,27 @@ func (v Vec) StoreAt(r reg.Register, m operand.Mem) {
 // as they are. It may use the register spare.
 func (v Vec) FMA(m operand.Mem, x, sum, spare reg.Register) {
 	switch {
-	case !v.tail:
+	case v.mask == nil:
 		v.VFMADD231(m, x, sum)
-	case v.Wide():
-		v.VFMADD231(m, x, reg.K1, sum)
-	case v.Counts:
-		v.LoadMasked(m, v.left, spare)
-		v.VFMADD231(spare, x, sum)
+	case v.Opmasks:
+		v.VFMADD231(m, x, v.mask, sum)
 	default:
 		v.LoadMasked(m, v.maskOf(spare), spare)
 		v.VFMADD231(spare, x, sum)
 	}
 }
 
-// maskOf is the tail's mask at the width of r.
+// maskOf is the tail's mask, AVX2's at the width of r.
 func (v Vec) maskOf(r reg.Register) reg.Register {
-	if r.Size() == 16 {
+	if v.masksLanes() && r.Size() == 16 {
 		return X(maskRegister)
 	}
-	return Y(maskRegister)
+	return v.mask
 }
 
-// maskRegister holds an AVX2 tail's mask.
-const maskRegister = 15
-
 // Loop emits body over n elements of the slices at ptrs: unroll vectors of lanes elements at a
-// time, if that is more than one, then one at a time, then the tail under a mask. It uses up n and
-// ptrs. On AVX2 the tail's mask lives in vector register 15, on AVX-512 in K1; NEON's tail counts
-// its elements in n. A function with several loops gives each a Label.
+// time, if that is more than one, then one at a time, then the tail under a mask, TailMask's. It uses up n
+// and ptrs. A function with several loops gives each a Label.
 func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
 	v := Vec{Set: s, lanes: lanes}
 	advance := func(vectors int) {
@@ -156,14 +130,7 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 	Label(s.Label + "tail")
 	TESTQ(n, n)
 	JZ(operand.LabelRef(s.Label + "done"))
-	v.tail, v.left = true, n
-	switch {
-	case s.Counts:
-	case s.Wide():
-		s.SetOpmasks(n, reg.K1)
-	default:
-		s.Masks(n, Y(maskRegister))
-	}
+	v.mask = s.TailMask(n)
 	body(v)
 	Label(s.Label + "done")
 }
@@ -225,7 +192,7 @@ func Parameter(name string) operand.Mem {
 
 // Zero clears vector register i.
 func (s Set) Zero(i int) {
-	if i < 16 || s.Counts {
+	if i < 16 || s.Narrow() {
 		VXORPS(X(i), X(i), X(i)) // clears all of Z(i)
 	} else {
 		VPXORD(Z(i), Z(i), Z(i))

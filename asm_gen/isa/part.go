@@ -12,6 +12,26 @@ import (
 // A part of a vector is its first elements. A mask says which: an opmask where there are any, a
 // vector of AVX2's, or, on NEON, the number of elements in a general register or in memory.
 
+// maskRegister holds AVX2's mask of a tail.
+const maskRegister = 15
+
+// masksLanes reports whether masks are vectors.
+func (s Set) masksLanes() bool { return !s.Counts && !s.Opmasks }
+
+// TailMask returns the mask of a tail's n elements: on AVX2 in vector register 15, on AVX-512 in K1,
+// on NEON n itself.
+func (s Set) TailMask(n reg.Register) reg.Register {
+	switch {
+	case s.Counts:
+		return n
+	case s.Opmasks:
+		s.SetOpmasks(n, reg.K1)
+		return reg.K1
+	}
+	s.Masks(n, Y(maskRegister))
+	return Y(maskRegister)
+}
+
 // LoadMasked loads a part of a vector, and clears the other elements.
 func (s Set) LoadMasked(m operand.Mem, mask operand.Op, r reg.Register) {
 	switch {
@@ -44,6 +64,21 @@ func (s Set) VMASKMOV(from, mask, to operand.Op) {
 		VMASKMOVPD(from, mask, to)
 	} else {
 		VMASKMOVPS(from, mask, to)
+	}
+}
+
+// FillMasked loads a part of a vector of float32, with the elements of other behind it.
+func (s Set) FillMasked(m operand.Mem, mask operand.Op, other, r reg.Register) {
+	switch {
+	case s.Counts:
+		VMOVAPS(other, r)
+		s.FillCounted(m, mask, r)
+	case s.Opmasks:
+		VMOVAPS(other, r)
+		VMOVUPS(m, mask, r)
+	default:
+		VMASKMOVPS(m, mask, r)
+		VBLENDVPS(mask, r, other, r)
 	}
 }
 

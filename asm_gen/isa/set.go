@@ -64,12 +64,15 @@ func (s Set) Half(i int) reg.Register {
 
 // MoveHalf moves half a vector of float32 from or to memory.
 func (s Set) MoveHalf(from, to operand.Op) {
-	if s.Counts {
+	if s.Narrow() {
 		build.VMOVSD(from, to) // 8 bytes
 	} else {
 		build.VMOVUPS(from, to)
 	}
 }
+
+// Narrow reports whether the set's vectors have 128 bits, with no upper half to fold.
+func (s Set) Narrow() bool { return s.Bytes == 16 }
 
 // Wide reports whether the set's vectors have 512 bits.
 func (s Set) Wide() bool { return s.Bytes == 64 }

@@ -88,16 +88,7 @@ func (p *pool) emit(body func(*pool)) {
 	Label("tail")
 	TESTQ(left, left)
 	JZ(operand.LabelRef("next"))
-	switch {
-	case p.Counts:
-		p.mask = left
-	case p.Opmasks:
-		p.mask = reg.K1
-		p.SetOpmasks(left, p.mask)
-	default:
-		p.mask = isa.Y(15)
-		p.Masks(left, p.mask)
-	}
+	p.mask = p.TailMask(left)
 	p.label = "tail"
 	body(p)
 	p.BytesOf(left)

@@ -78,20 +78,10 @@ func (c *channels) store(r reg.Register, name string) {
 	}
 }
 
-// setMask sets the mask to the lowest n lanes. AVX2's is vector register 15, NEON's is n.
+// setMask sets the mask to the lowest n lanes, AVX2's of half vectors to half of it.
 func (c *channels) setMask(n reg.Register) {
-	if c.Counts {
-		c.mask = n
-		return
-	}
-	if c.Opmasks {
-		c.mask = reg.K1
-		c.SetOpmasks(n, c.mask)
-		return
-	}
-	c.Masks(n, isa.Y(15))
-	c.mask = isa.Y(15)
-	if c.half {
+	c.mask = c.TailMask(n)
+	if c.half && c.Name == "AVX2" {
 		c.mask = isa.X(15)
 	}
 }

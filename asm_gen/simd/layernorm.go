@@ -393,7 +393,7 @@ func layerNormSums(s isa.Set) {
 	Label("tail")
 	TESTQ(left, left)
 	JZ(operand.LabelRef("next"))
-	k.mask = tailMask(s, left, left)
+	k.mask = s.TailMask(left)
 	k.masked = true
 	down("tail", 1)
 	Label("next")

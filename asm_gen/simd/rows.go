@@ -19,8 +19,8 @@ import (
 // has the same operations behind it either way.
 //
 // Cursors are pointers to the vector at hand of the first of the rows. A pass along the rows moves
-// them, and a phase is that pass over all rows of a block. tailMask says what is the mask of the last
-// elements.
+// them, and a phase is that pass over all rows of a block. isa.TailMask says what is the mask of the
+// last elements.
 type rows struct {
 	isa.Set
 	n       int          // rows at a time
@@ -50,23 +50,10 @@ func beginRows(s isa.Set, name, signature, doc, columns string) *rows {
 	MOVQ(k.whole, tail)
 	ANDQ(operand.U32(s.Lanes()-1), tail)
 	MOVQ(tail, k.tail)
-	k.mask = tailMask(s, tail, k.tail)
-	return k
-}
-
-// tailMask returns the mask of n elements, of which count is a copy: AVX2's is vector register 15,
-// AVX-512's K1, NEON's count.
-func tailMask(s isa.Set, n reg.Register, count operand.Op) operand.Op {
-	switch {
-	case s.Counts:
-		return count
-	case s.Opmasks:
-		s.SetOpmasks(n, reg.K1)
-		return reg.K1
-	default:
-		s.Masks(n, s.V(15))
-		return s.V(15)
+	if k.mask = s.TailMask(tail); s.Counts {
+		k.mask = k.tail // which needs no register meanwhile
 	}
+	return k
 }
 
 // countVectors makes whole, which has been elements, the vectors of a row.
@@ -237,7 +224,7 @@ func (m matrix) advance(n int) {
 // addition are faster than VHADDPS.
 func (k *rows) fold(first, spare int) {
 	r := func(i int) int { return first + min(i, k.n-1) }
-	if k.Counts { // where the addition of neighbors is one instruction
+	if k.Narrow() { // where the addition of neighbors is one instruction
 		neighbors := func(a, b int) { VHADDPS(isa.X(r(b)), isa.X(r(a)), isa.X(r(a))) }
 		neighbors(0, 1)
 		if k.n > 1 {

@@ -83,17 +83,7 @@ func (k *softmax) findLargest() {
 		k.load("x", k.V(k.x))
 		compare(k.V(k.x))
 	}, func() {
-		switch {
-		case k.Counts:
-			VMOVAPS(k.constants.in(minusInf), last)
-			k.FillCounted(k.mem("x"), k.mask, last)
-		case k.Opmasks:
-			VMOVAPS(k.constants.in(minusInf), last)
-			VMOVUPS(k.mem("x"), k.mask, last)
-		default:
-			k.load("x", last)
-			VBLENDVPS(k.mask, last, k.constants.in(minusInf), last)
-		}
+		k.FillMasked(k.mem("x"), k.mask, k.constants.in(minusInf), last)
 		compare(last)
 	})
 	k.foldAll(VMAXPS, k.largest)

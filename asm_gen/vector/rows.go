@@ -225,7 +225,7 @@ func (s sums) folded() int { return min(s.Bytes, 32) }
 
 // half is the vector register that fold adds neighbors of.
 func (s sums) half(i int) reg.Register {
-	if s.Counts {
+	if s.Narrow() {
 		return isa.X(i)
 	}
 	return isa.Y(i)
@@ -258,7 +258,7 @@ func (s sums) fold() (vectors []int) {
 		}
 		vectors = folded
 	}
-	if s.Counts {
+	if s.Narrow() {
 		return vectors
 	}
 	if len(vectors) == 1 {
