@@ -69,8 +69,14 @@ func (f *Func) VFMLA(x Operand, y, sum V) {
 // Words are the opcode, given for float32, with the registers' numbers at bits
 // 16, 5 and 0, and bit 22 set for float64.
 
-// VFMUL sets product to a lane times the vector y.
-func (f *Func) VFMUL(x Lane, y, product V) { f.byLane(0x4f809000, "fmul", x, y, product) }
+// VFMUL sets product to x*y; x is a vector or a lane.
+func (f *Func) VFMUL(x Operand, y, product V) {
+	if lane, ok := x.(Lane); ok {
+		f.byLane(0x4f809000, "fmul", lane, y, product)
+	} else {
+		f.byVector(0x6e20dc00, "fmul", x.(V), y, product)
+	}
+}
 
 // VFADD sets sum to x + y.
 func (f *Func) VFADD(x, y, sum V) { f.byVector(0x4e20d400, "fadd", x, y, sum) }

@@ -7,9 +7,6 @@ import "fmt"
 // VFSUB sets rest to y - x.
 func (f *Func) VFSUB(x, y, rest V) { f.byVector(0x4ea0d400, "fsub", x, y, rest) }
 
-// VFMULV sets product to x * y.
-func (f *Func) VFMULV(x, y, product V) { f.byVector(0x6e20dc00, "fmul", x, y, product) }
-
 // VFDIV sets quotient to y / x.
 func (f *Func) VFDIV(x, y, quotient V) { f.byVector(0x6e20fc00, "fdiv", x, y, quotient) }
 

@@ -10,7 +10,7 @@ func init() {
 		return func(f *Func, of Element) { emit(f, of.V(1), of.V(30)) }
 	}
 	maps.Copy(instructions, map[string]func(f *Func, of Element){
-		"VFSUB": three((*Func).VFSUB), "VFMULV": three((*Func).VFMULV), "VFDIV": three((*Func).VFDIV),
+		"VFSUB": three((*Func).VFSUB), "VFDIV": three((*Func).VFDIV),
 		"VFCMGT": three((*Func).VFCMGT), "VFCMGE": three((*Func).VFCMGE), "VFCMEQ": three((*Func).VFCMEQ),
 		"VAND": three((*Func).VAND), "VORR": three((*Func).VORR), "VSUB": three((*Func).VSUB), "VFMLS": three((*Func).VFMLS),
 		"VBSL": three((*Func).VBSL), "VBIT": three((*Func).VBIT), "VBIF": three((*Func).VBIF),

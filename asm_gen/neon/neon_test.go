@@ -124,7 +124,10 @@ var instructions = map[string]func(f *Func, of Element){
 		f.VFMLA(of.V(1).Lane(1), of.V(2), of.V(3))
 	},
 
-	"VFMUL":   func(f *Func, of Element) { f.VFMUL(of.V(1).Lane(1), of.V(2), of.V(3)) },
+	"VFMUL": func(f *Func, of Element) {
+		f.VFMUL(of.V(1), of.V(2), of.V(3))
+		f.VFMUL(of.V(1).Lane(1), of.V(2), of.V(3))
+	},
 	"VFADD":   func(f *Func, of Element) { f.VFADD(of.V(1), of.V(2), of.V(3)) },
 	"VFADDP":  func(f *Func, of Element) { f.VFADDP(of.V(1), of.V(2), of.V(3)) },
 	"VFCMLT0": func(f *Func, of Element) { f.VFCMLT0(of.V(1), of.V(2)) },

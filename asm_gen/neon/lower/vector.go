@@ -18,7 +18,7 @@ func of(opcode string) neon.Element {
 var binary = map[string]func(f *neon.Func, x, y, to neon.V){
 	"VADDP":  (*neon.Func).VFADD,
 	"VSUBP":  (*neon.Func).VFSUB,
-	"VMULP":  (*neon.Func).VFMULV,
+	"VMULP":  func(f *neon.Func, x, y, to neon.V) { f.VFMUL(x, y, to) },
 	"VDIVP":  (*neon.Func).VFDIV,
 	"VHADDP": (*neon.Func).VFADDP,
 	"VANDP":  (*neon.Func).VAND,
