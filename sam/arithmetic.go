@@ -126,6 +126,15 @@ func cut(run program.Shard, n int) (runs []program.Shard) {
 	return runs
 }
 
+// joined returns the run of samples that runs make which follow each other.
+func joined(runs []program.Shard) program.Shard {
+	if len(runs) == 0 {
+		return program.Shard{}
+	}
+	first, last := runs[0].First, runs[len(runs)-1]
+	return program.Shard{First: first, N: last.First + last.N - first}
+}
+
 // largest returns the samples of the largest run.
 func largest(runs []program.Shard) (n int) {
 	for _, s := range runs {

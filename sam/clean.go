@@ -191,3 +191,44 @@ func (o *Optimizer) lookAhead() ([]float32, error) {
 	o.vector.climb(o.team, o.regions, o.ahead, -c, eta, v, w)
 	return o.ahead, nil
 }
+
+// addCleanOfRanks is addCleanSums for several ranks.
+func (o *Optimizer) addCleanOfRanks() error {
+	plan, all := o.run.plan, o.cleanSums[0]
+	own := plan.cleanSumsOf(plan.rank)
+	if !plan.unitwise {
+		o.treeOfCleanSums(own)
+		clear(all)
+		if own.Len() > 0 {
+			o.placeClean(o.wholeCleanSum(own.From))
+		}
+		o.deferredOfOwn(o.cleanDeferred, o.run.batch, all)
+		return o.ranks.Sum(all)
+	}
+	w := o.workers[0]
+	w.sums = sumOfProducts{d: o.cleanDeferred, batch: o.run.batch, ops: o.cleanOps}
+	if err := w.treeOfProducts(&plan.unitForest, 0, all); err != nil {
+		return err
+	}
+	length := o.cleanAt[len(plan.ops)]
+	if length == 0 {
+		return nil
+	}
+	sum, err := o.sumForest(&plan.cleanForest, o.ranks.room(length), func(n num.Span) []float32 {
+		o.treeOfCleanSums(n)
+		return o.wholeCleanSum(n.From)
+	})
+	if err == nil {
+		o.placeClean(sum)
+	}
+	return err
+}
+
+// placeClean copies gradients at w that lie as in a sum to their places in the first.
+func (o *Optimizer) placeClean(sum []float32) {
+	for i, op := range o.plan.ops {
+		if n := o.cleanAt[i+1] - o.cleanAt[i]; n > 0 {
+			copy(o.cleanSums[0][op.Offset:][:op.Params], sum[o.cleanAt[i]:])
+		}
+	}
+}

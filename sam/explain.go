@@ -91,9 +91,9 @@ func (p *plan) notes() (lines []string) {
 	add(slices.Contains(p.deferred, true) && !p.unitwise, "deferred: the gradient of the whole batch by one product, after all tiles.")
 	add(slices.Contains(p.deferred, true) && p.unitwise, "deferred: the gradient of each unit by one product, after all tiles.")
 	if own := p.ownParts(); p.ranks > 1 && own.Len() > 0 {
-		first, last := p.parts[own.From], p.parts[own.To-1]
+		run := joined(p.parts[own.From:own.To])
 		add(true, fmt.Sprintf("rank %d of %d: samples %d to %d of each batch, in %s of %d.", p.rank, p.ranks,
-			first.First, last.First+last.N-1, english.Plural(p.ownUnits().Len(), "unit", ""), len(p.units)))
+			run.First, run.First+run.N-1, english.Plural(p.ownUnits().Len(), "unit", ""), len(p.units)))
 		add(p.unitwise, "units are added in the same order on any number of ranks.")
 	}
 	add(slices.Contains(p.byUnits, true) && len(p.units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")

@@ -120,13 +120,9 @@ func (o *Optimizer) addGradients() error {
 // down on some of them, those lie one behind the other.
 func (o *Optimizer) runOf(units num.Span) (run program.Shard) {
 	r := &o.run
-	if units.Len() == 0 {
-		return program.Shard{}
-	}
-	parts := num.Range(r.plan.units[units.From].From, r.plan.units[units.To-1].To)
+	parts := r.plan.partsOfUnits(units)
 	if !r.selects {
-		first, last := r.plan.parts[parts.From], r.plan.parts[parts.To-1]
-		return program.Shard{First: first.First, N: last.First + last.N - first.First}
+		return joined(r.plan.parts[parts.From:parts.To])
 	}
 	own := r.plan.ownParts()
 	for part := own.From; part < parts.To; part++ {

@@ -140,7 +140,7 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 	parts := r.plan.cleanOf(climb.shard) // a unit each
 	if !climb.spread {
 		o.addUnits(parts, climb, &w.vector, team)
-		w.sumDeferredAscent(climb, parts, climb.sum, team)
+		w.sumDeferredAscent(parts, climb.sum, team)
 	}
 	if r.plan.sumsClean && !climb.again {
 		if sum, first := r.plan.cleanSum(climb.shard); o.hasCleanSum(sum) {

@@ -68,10 +68,9 @@ func newSchedule(p *plan, workers, perTile int, how sharing) schedule {
 		s.addWholeShards(&p.arithmetic, mine[:whole], perTile)
 	}
 	for _, shard := range append(mine[whole:], spread...) {
-		parts := p.partsOf(shard)
-		s.addRound(p, num.Range(max(parts.From, own.From), max(parts.From, own.From, min(parts.To, own.To))), perTile)
+		s.addRound(p, p.partsOf(shard).Common(own), perTile)
 		r := &s.rounds[len(s.rounds)-1]
-		r.shard, r.spread = shard, p.spreads(shard)
+		r.shard, r.spread = shard, slices.Contains(spread, shard)
 	}
 	return s
 }
@@ -166,8 +165,7 @@ func (s *schedule) largestTile() (parts int) {
 // tileSamples returns the most samples of a tile.
 func (p *plan) tileSamples() (samples int) {
 	for _, t := range p.tiles {
-		first, last := p.parts[t.From], p.parts[t.To-1]
-		samples = max(samples, last.First+last.N-first.First)
+		samples = max(samples, joined(p.parts[t.From:t.To]).N)
 	}
 	return samples
 }
@@ -208,7 +206,7 @@ func (a *arithmetic) grains(parts num.Span) (grains []num.Span) {
 		return grains
 	}
 	for _, u := range a.units {
-		if g := num.Range(max(u.From, parts.From), min(u.To, parts.To)); g.Len() > 0 {
+		if g := u.Common(parts); g.Len() > 0 {
 			grains = append(grains, g)
 		}
 	}

@@ -40,9 +40,9 @@ func halves(node num.Span) (left, right num.Span) {
 // and receives less than two vectors if it has one node, as the fastest sums of rings and trees do
 // that keep no order.
 type treeSum struct {
-	send, receive [][]float32
+	send, receive [][]float32 // by rank
 	live          []liveNode
-	scratch       []float32
+	scratch       []float32 // segments of all nodes
 }
 
 // liveNode is a node whose sum is known.
@@ -80,12 +80,6 @@ func segment(rank, ranks, length int) num.Span {
 func (t *treeSum) sum(c Communicator, team *blas.Team, add *vectors, f *forest, own [][]float32, dst []float32) error {
 	ranks, length := c.Size(), len(dst)
 	mine := segment(c.Rank(), ranks, length)
-	if need := f.count * mine.Len(); len(t.scratch) < need {
-		t.scratch = make([]float32, need)
-	}
-	if t.send == nil {
-		t.send, t.receive = make([][]float32, ranks), make([][]float32, ranks)
-	}
 	t.live = t.live[:0]
 	for k := range f.most {
 		for r := range ranks {

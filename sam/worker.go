@@ -13,8 +13,7 @@ import (
 
 // worker takes tiles through a step's passes, in memory of its own.
 type worker struct {
-	o      *Optimizer
-	number int
+	o *Optimizer
 
 	clean, descent *program.Workspace // clean is nil unless tiles go through both passes; with a teacher, or if it resumes, they are one
 	resumes        bool               // the descent begins at the first op that the step perturbs, behind what the clean pass has left
@@ -62,7 +61,6 @@ func newWorker(o *Optimizer, number int) *worker {
 	}
 	w := &worker{
 		o:       o,
-		number:  number,
 		perturb: make([]program.Perturb, len(plan.ops)),
 		again:   make([][][]float32, len(plan.ops)),
 		squares: make([][]float64, len(plan.ops)),
@@ -155,7 +153,7 @@ func (w *worker) numLevels() int {
 	switch {
 	case !plan.unitwise || !slices.Contains(plan.deferred, true) && !slices.Contains(plan.deferredClean(), true):
 		return 0
-	case w.number == 0:
+	case w == w.o.workers[0]:
 		return levels(len(plan.units))
 	case plan.takesWhole() && plan.deferredAscent():
 		return levels(plan.partsOf(0).Len())

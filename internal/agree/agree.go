@@ -67,8 +67,8 @@ type Kind struct {
 	New  func(text string) error
 }
 
-// end is a kind of a context's errors.
-func end(name string, cause error) Kind {
+// Like returns the kind of the errors that are a cause.
+func Like(name string, cause error) Kind {
 	return Kind{
 		Name: name,
 		Text: func(err error) (string, bool) { return err.Error(), errors.Is(err, cause) },
@@ -77,7 +77,7 @@ func end(name string, cause error) Kind {
 }
 
 // ends are the kinds that all agreements know.
-var ends = []Kind{end("canceled", context.Canceled), end("deadline", context.DeadlineExceeded)}
+var ends = []Kind{Like("canceled", context.Canceled), Like("deadline", context.DeadlineExceeded)}
 
 // foreign is another rank's error.
 type foreign struct {

@@ -35,6 +35,12 @@ func (s Span) Len() int { return s.To - s.From }
 // Range returns the span of the numbers from from up to to.
 func Range(from, to int) Span { return Span{from, to} }
 
+// Common returns the numbers that s and t have in common, an empty span if there are none.
+func (s Span) Common(t Span) Span {
+	from := max(s.From, t.From)
+	return Span{from, max(from, min(s.To, t.To))}
+}
+
 // Of returns the part of x that s is.
 func (s Span) Of(x []float32) []float32 { return x[s.From:s.To:s.To] }
 

@@ -27,6 +27,12 @@ func TestSaturation(t *testing.T) {
 func TestSpan(t *testing.T) {
 	assert.Equal(t, 3, Span{4, 7}.Len())
 	assert.Zero(t, Span{4, 4}.Len())
+	for _, c := range [][3]Span{
+		{{2, 7}, {4, 9}, {4, 7}}, {{2, 7}, {3, 5}, {3, 5}}, {{2, 4}, {4, 6}, {4, 4}}, {{2, 4}, {6, 8}, {6, 6}},
+	} {
+		assert.Equal(t, c[2], c[0].Common(c[1]))
+		assert.Equal(t, c[2], c[1].Common(c[0]))
+	}
 }
 
 func TestFirstNonFinite(t *testing.T) {
