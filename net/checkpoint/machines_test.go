@@ -3,21 +3,18 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/golden"
 	"github.com/steppe-ml/steppe/net"
 )
 
 // machinesFile was written on amd64, and -golden.write writes it anew.
 const machinesFile = "testdata/amd64.safetensors"
-
-var writeMachinesFile = flag.Bool("golden.write", false, "write "+machinesFile+" anew")
 
 // edgeParams has values of which each byte counts, and those at the ends of the range. The first
 // of them is i.
@@ -42,12 +39,7 @@ func TestFilesOfOtherMachines(t *testing.T) {
 	}
 	var here bytes.Buffer
 	require.NoError(t, WriteState(&here, m, params, someMeta, state))
-	if *writeMachinesFile {
-		require.NoError(t, os.WriteFile(machinesFile, here.Bytes(), 0o644))
-	}
-	there, err := os.ReadFile(machinesFile)
-	require.NoError(t, err)
-	assert.Equal(t, there, here.Bytes())
+	golden.File(t, machinesFile, here.Bytes())
 
 	got, gotState, err := LoadState(machinesFile, m)
 	require.NoError(t, err)

@@ -2,22 +2,18 @@ package onnx
 
 import (
 	"bytes"
-	"flag"
 	"math"
-	"os"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/golden"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 )
 
 // machinesFile was written on amd64, and -golden.write writes it anew.
 const machinesFile = "testdata/amd64.onnx"
-
-var writeMachinesFile = flag.Bool("golden.write", false, "write "+machinesFile+" anew")
 
 // A file is the same bytes on every machine, whatever the order of bytes in its memory.
 func TestFileOfAnotherMachine(t *testing.T) {
@@ -29,10 +25,5 @@ func TestFileOfAnotherMachine(t *testing.T) {
 	}
 	var here bytes.Buffer
 	require.NoError(t, Write(&here, m, params, checkpoint.Meta{Model: "tiny", Classes: 2, ClassNames: []string{"a", "ü"}, Standardize: "mean 0.5 deviation 2"}))
-	if *writeMachinesFile {
-		require.NoError(t, os.WriteFile(machinesFile, here.Bytes(), 0o644))
-	}
-	there, err := os.ReadFile(machinesFile)
-	require.NoError(t, err)
-	assert.Equal(t, there, here.Bytes())
+	golden.File(t, machinesFile, here.Bytes())
 }

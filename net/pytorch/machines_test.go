@@ -2,22 +2,19 @@ package pytorch
 
 import (
 	"bytes"
-	"flag"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/golden"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 )
 
 // machinesFile was written on amd64, and -golden.write writes it anew.
 const machinesFile = "testdata/amd64.safetensors"
-
-var writeMachinesFile = flag.Bool("golden.write", false, "write "+machinesFile+" anew")
 
 // A file is the same bytes on every machine, whatever the order of bytes in its memory, and each
 // reads it with the same bits.
@@ -31,12 +28,7 @@ func TestFileOfAnotherMachine(t *testing.T) {
 	meta := checkpoint.Meta{Model: "tiny", Input: m.InputShape(), Classes: 2, ClassNames: []string{"a", "ü"}}
 	var here bytes.Buffer
 	require.NoError(t, Write(&here, m, params, meta))
-	if *writeMachinesFile {
-		require.NoError(t, os.WriteFile(machinesFile, here.Bytes(), 0o644))
-	}
-	there, err := os.ReadFile(machinesFile)
-	require.NoError(t, err)
-	assert.Equal(t, there, here.Bytes())
+	golden.File(t, machinesFile, here.Bytes())
 
 	f := open(t, machinesFile)
 	got, err := f.Params(m)
