@@ -141,27 +141,41 @@ func (e *execution) next(ctx context.Context) (t task, ok bool) {
 func (e *execution) execute(ctx context.Context, t task) error {
 	w := e.works[t.work]
 	all := w.work(w.Store, t.Run)
-	r, err := w.train(ctx, t.Run, e.workers, func() {
-		e.mutex.Lock()
-		defer e.mutex.Unlock()
-		e.underWay[t] = min(all, e.underWay[t]+all/float64(w.epochs(t.Run)))
-		e.tell(Progress{})
-	})
-	r.Jobs = e.jobs
+	r, err := e.trainTask(ctx, t, func() { e.tell(Progress{}) })
 	if err == nil {
 		err = w.Store.Add(r)
 	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	delete(e.underWay, t)
 	e.changed.Broadcast()
 	if err != nil {
+		delete(e.underWay, t)
 		return err
 	}
+	e.finish(t, r, all)
+	return nil
+}
+
+// trainTask trains a run, and calls epoch with the mutex held after each of its epochs.
+func (e *execution) trainTask(ctx context.Context, t task, epoch func()) (Result, error) {
+	w := e.works[t.work]
+	all := w.work(w.Store, t.Run)
+	r, err := w.train(ctx, t.Run, e.workers, func() {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		e.underWay[t] = min(all, e.underWay[t]+all/float64(w.epochs(t.Run)))
+		epoch()
+	})
+	r.Jobs = e.jobs
+	return r, err
+}
+
+// finish counts a run that has ended, whose work was all. The caller holds the mutex.
+func (e *execution) finish(t task, r Result, all float64) {
+	delete(e.underWay, t)
 	e.done += all
 	e.survey()
-	e.tell(Progress{Finished: &r, Study: w.Study})
-	return nil
+	e.tell(Progress{Finished: &r, Study: e.works[t.work].Study})
 }
 
 // tell reports how much is done. The caller holds the mutex.

@@ -231,14 +231,12 @@ func (s *spread) meet() (ended bool, err error) {
 // keep keeps the result of a run that has ended.
 func (s *spread) keep(o outcome) {
 	t, w := task{o.Work, o.Result.Run}, s.works[o.Work]
-	s.done += w.work(w.Store, t.Run)
-	delete(s.underWay, t)
+	all := w.work(w.Store, t.Run)
 	delete(s.ranks, t)
 	if err := w.Store.Add(o.Result); err != nil && s.failed == nil {
 		s.failed = err // which the others hear of at the next meeting
 	}
-	s.survey()
-	s.tell(Progress{Finished: &o.Result, Study: w.Study})
+	s.finish(t, o.Result, all)
 }
 
 // assign gives runs that can begin to the ranks that have the fewest, and begins those of this one.
@@ -270,16 +268,9 @@ func (s *spread) assign(ctx context.Context) {
 
 // begin trains a run on this rank.
 func (s *spread) begin(ctx context.Context, t task) {
-	w := s.works[t.work]
-	all := w.work(w.Store, t.Run)
 	s.going++
 	go func() {
-		r, err := w.train(ctx, t.Run, s.workers, func() {
-			s.mutex.Lock()
-			defer s.mutex.Unlock()
-			s.underWay[t] = min(all, s.underWay[t]+all/float64(w.epochs(t.Run)))
-		})
-		r.Jobs = s.jobs
+		r, err := s.trainTask(ctx, t, func() {}) // how far it is, all hear at the next meeting
 		s.ended <- outcome{t.work, r, err}
 	}()
 }

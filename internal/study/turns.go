@@ -52,8 +52,7 @@ type turns struct {
 // the rounds if that is more.
 //
 // Rounds go on until all costs are good to aimedCost, or for costTime, or for a costPart of what the
-// training takes. A subject whose cost is good
-// enough has no turn in the later ones.
+// training takes. A subject whose cost is good enough has no turn in the later ones.
 func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64, shares []share, err error) {
 	steps, err := t.warmUp(ctx, subjects)
 	if err != nil {
