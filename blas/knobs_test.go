@@ -70,7 +70,7 @@ func (p point) String() string {
 	return text
 }
 
-func (p point) work() int { return p.m * p.n * p.k }
+func (p point) work() int { return num.Times(num.Times(p.m, p.n), p.k) }
 
 // never is a threshold that nothing reaches.
 const never = math.MaxInt / 2

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/steppe-ml/steppe/internal/program"
@@ -43,6 +44,9 @@ func TestCompileErrors(t *testing.T) {
 		"net: layer 1, SoftmaxCrossEntropy{}: input 1: outputs for 1 class, want at least 2":                                                                   {op.Shape{6}, []op.Layer{net.Dense{Out: 1}, net.SoftmaxCrossEntropy{}}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 2x3: outputs must be flat, one for each class: put Flatten{} before it (the loss where no other is given)": {op.Shape{2, 3}, []op.Layer{net.ReLU{}}},
 	} {
+		if strconv.IntSize == 32 && strings.HasSuffix(want, "at most 1099511627776 elements") {
+			continue // another limit comes first
+		}
 		_, err := net.Compile(test.input, test.layers...)
 		assert.EqualError(t, err, want)
 	}

@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -22,6 +23,10 @@ func textBatchOf(r *rand.Rand, samples, vocabulary, length int) net.Batch {
 	return b
 }
 
+// fits reports whether this machine's int counts the bytes of the model's workspace, which bert-base
+// exceeds where an int has 32 bits.
+func fits(name string) bool { return strconv.IntSize > 32 || name != "bert-base" }
+
 // The numbers of parameters are those of the published models, by Devlin et al. and by Turc et al.
 // (arXiv 1908.08962), which Hugging Face counts: bert-base-uncased, and
 // google/bert_uncased_L-2_H-128, L-4_H-256 and L-4_H-512, each without a classifier.
@@ -29,6 +34,9 @@ func TestParametersOfBERT(t *testing.T) {
 	for name, published := range map[string]int{
 		"text-tiny": 4_385_920, "text-mini": 11_170_560, "text-small": 28_763_648, "bert-base": 109_482_240,
 	} {
+		if !fits(name) {
+			continue
+		}
 		row, err := Lookup(name)
 		require.NoError(t, err)
 		m, err := row.CompileText(30522, 512, 3)
@@ -61,6 +69,9 @@ func TestTextModels(t *testing.T) {
 		outputs, want := 3, net.Shape{3}
 		if row.Language {
 			outputs, want = 0, net.Shape{9, 50}
+		}
+		if !fits(row.Name) {
+			continue
 		}
 		m, err := row.CompileText(50, 9, outputs)
 		require.NoError(t, err, row.Name)
