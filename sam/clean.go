@@ -194,34 +194,29 @@ func (o *Optimizer) lookAhead() ([]float32, error) {
 
 // addCleanOfRanks is addCleanSums for several ranks.
 func (o *Optimizer) addCleanOfRanks() error {
-	plan, all := o.run.plan, o.cleanSums[0]
-	own := plan.cleanSumsOf(plan.rank)
+	plan, w, all := o.run.plan, o.workers[0], o.cleanSums[0]
+	w.sums = sumOfProducts{d: o.cleanDeferred, batch: o.run.batch, ops: o.cleanOps}
 	if !plan.unitwise {
+		own := plan.cleanSumsOf(plan.rank)
 		o.treeOfCleanSums(own)
 		clear(all)
 		if own.Len() > 0 {
 			o.placeClean(o.wholeCleanSum(own.From))
 		}
-		o.deferredOfOwn(o.cleanDeferred, o.run.batch, all)
-		return o.ranks.Sum(all)
-	}
-	w := o.workers[0]
-	w.sums = sumOfProducts{d: o.cleanDeferred, batch: o.run.batch, ops: o.cleanOps}
-	if err := w.treeOfProducts(&plan.unitForest, 0, all); err != nil {
-		return err
+		return w.sumOfAll(o.runOf(plan.ownUnits()), all)
 	}
 	length := o.cleanAt[len(plan.ops)]
-	if length == 0 {
-		return nil
-	}
-	sum, err := o.sumForest(&plan.cleanForest, o.ranks.room(length), func(n num.Span) []float32 {
+	o.ranks.open()
+	sum := o.sumForest(&plan.cleanForest, o.ranks.room(length), func(n num.Span) []float32 {
 		o.treeOfCleanSums(n)
 		return o.wholeCleanSum(n.From)
 	})
-	if err == nil {
-		o.placeClean(sum)
+	w.treeOfProducts(&plan.unitForest, 0, all)
+	if err := o.ranks.close(); err != nil {
+		return err
 	}
-	return err
+	o.placeClean(sum)
+	return nil
 }
 
 // placeClean copies gradients at w that lie as in a sum to their places in the first.

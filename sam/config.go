@@ -70,6 +70,9 @@ type Config struct {
 	// Units is the most pieces that ranks share a batch in, and so the most ranks; 0 is 16. Each
 	// piece has a gradient of its own, so fewer cost less. The bits depend on it.
 	Units int
+	// Overlap has ranks exchange the first gradients of Dense layers while they compute the others.
+	// That takes a processor beside the Workers'. Without Fast it changes no result.
+	Overlap bool
 
 	// Workers is how many goroutines compute; the default is the number of physical
 	// cores that the program may use. It changes no result.
@@ -90,6 +93,7 @@ type force struct {
 
 	partsPerTile int  // schedule: shards, or parts of them, that go through the model together; 0 leaves it
 	together     bool // schedule: all workers share every tile, even if there are enough for all
+	segment      int  // exchange: what segmentFloats is; 0 leaves it
 }
 
 // perturbChoice says how an op's perturbed parameters come about.

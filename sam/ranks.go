@@ -37,7 +37,8 @@ func (alone) Exchange(send, receive [][]float32) error {
 // rankState is what a step needs to be made by several ranks.
 type rankState struct {
 	Communicator
-	tree treeSum
+	tree  treeSum
+	relay relay
 
 	products [][]float32 // deferred gradients of this rank's nodes, each of all parameters
 	sum      []float32   // of the ops that are summed by units, as they lie in a unit
@@ -162,6 +163,8 @@ func (c Config) validateRanks() error {
 	switch {
 	case c.Fast && c.Communicator == nil:
 		return errors.New("sam: Fast is set, and Communicator isn't, so that there is nothing to sum")
+	case c.Overlap && c.Communicator == nil:
+		return errors.New("sam: Overlap is set, and Communicator isn't, so that there is nothing to exchange")
 	case c.Units < 0:
 		return badField("Units", "is %d, want at least 1, or 0 for the default", c.Units)
 	case c.Communicator == nil && c.Units > 0 && c.Units != defaultUnits:

@@ -113,6 +113,46 @@ func TestFastRanks(t *testing.T) {
 	}
 }
 
+// counted counts exchanges of a rank.
+type counted struct {
+	sam.Communicator
+	calls int
+}
+
+func (c *counted) Exchange(send, receive [][]float32) error {
+	c.calls++
+	return c.Communicator.Exchange(send, receive)
+}
+
+func (c *counted) Sum(x []float32) error {
+	c.calls++
+	return c.Communicator.Sum(x)
+}
+
+// Gradients that leave in several buckets while others are computed have the bits of those that leave
+// in one.
+func TestOverlap(t *testing.T) {
+	for _, key := range []string{"mse/sgd/1", "mse/msam/8", "mse/msam/1", "mse/mgsam/8", "encoder/msam/3", "lenet/msam/3"} {
+		c := caseOf(t, key+"/sgd")
+		fine := c
+		fine.cfg = c.cfg.WithSegments(1)
+		fine.cfg.Overlap = true
+		for _, fast := range []bool{false, true} {
+			for _, size := range []int{2, 3} {
+				together(t, size, func(comm sam.Communicator) {
+					one, many := &counted{Communicator: comm}, &counted{Communicator: comm}
+					want, _ := c.run(t, 2, one, fast)
+					got, _ := fine.run(t, 2, many, fast)
+					assert.Equal(t, want, got, "%s, rank %d of %d", key, comm.Rank(), size)
+					if want != nil && !strings.HasPrefix(key, "lenet") {
+						assert.Greater(t, many.calls, one.calls, key)
+					}
+				})
+			}
+		}
+	}
+}
+
 // The steps of ranks are those of a process alone, but for rounding: units are added in another order.
 func TestAloneIsNear(t *testing.T) {
 	for _, c := range goldenCases(t) {
@@ -222,6 +262,9 @@ func TestTooManyRanks(t *testing.T) {
 	c.cfg.Fast = true
 	_, err := sam.New(c.model, c.model.Init(1), c.cfg)
 	assert.EqualError(t, err, "sam: Fast is set, and Communicator isn't, so that there is nothing to sum")
+	c.cfg.Fast, c.cfg.Overlap = false, true
+	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
+	assert.EqualError(t, err, "sam: Overlap is set, and Communicator isn't, so that there is nothing to exchange")
 }
 
 // In steady state a step that ranks could share allocates nothing.

@@ -16,52 +16,64 @@ import (
 
 // addRanks sets ghat to the sum of all ranks' gradients.
 func (o *Optimizer) addRanks(batch net.Batch) error {
-	plan := o.run.plan
-	descends := &pass{kind: descent}
+	plan, w, descends := o.run.plan, o.workers[0], &pass{kind: descent}
+	w.sums = sumOfProducts{d: o.deferred, batch: batch, ops: plan.deferred}
 	if !plan.unitwise {
 		own := plan.ownUnits()
 		o.addUnits(own, descends, &o.vector, o.team)
 		o.placeUnits(own, descends, o.ghat)
-		o.deferredOfOwn(o.deferred, batch, o.ghat)
-		return o.ranks.Sum(o.ghat)
+		return w.sumOfAll(o.runOf(own), o.ghat)
 	}
-	w := o.workers[0]
-	w.sums = sumOfProducts{d: o.deferred, batch: batch, ops: plan.deferred}
-	if err := w.treeOfProducts(&plan.unitForest, 0, o.ghat); err != nil {
+	o.ranks.open()
+	sum := o.treeOfUnits(&plan.unitForest, 0, descends)
+	w.treeOfProducts(&plan.unitForest, 0, o.ghat)
+	if err := o.ranks.close(); err != nil {
 		return err
 	}
-	return o.treeOfUnits(&plan.unitForest, 0, descends, o.ghat)
+	o.place(sum, descends, o.ghat)
+	return nil
 }
 
-// treeOfUnits adds up what the ops' gradients by units are, along a forest whose numbers begin at a
-// unit, and puts them in their places in g.
-func (o *Optimizer) treeOfUnits(f *forest, from int, p *pass, g []float32) error {
-	if o.unitFloats() == 0 {
-		return nil
+// sumOfAll sets g to the sum of all ranks' g, after this rank has computed in it what w.sums
+// describes, from a run of its samples; of none, nothing.
+func (w *worker) sumOfAll(run program.Shard, g []float32) error {
+	s, o := &w.sums, w.o
+	o.ranks.open()
+	for rest := num.Range(0, len(g)); rest.Len() > 0; {
+		bucket := o.bucket(&rest, s.d)
+		if w.want(bucket) && run.N > 0 {
+			s.d.Gradients(o.team, s.batch, run, w.wanted, s.only, g)
+		}
+		o.ranks.put(parcel{dst: bucket.Of(g)})
 	}
+	return o.ranks.close()
+}
+
+// treeOfUnits begins to add up what the ops' gradients by units are, along a forest whose numbers
+// begin at a unit. It returns where the sum is in the end.
+func (o *Optimizer) treeOfUnits(f *forest, from int, p *pass) []float32 {
 	first := o.run.plan.ownUnits().From
-	sum, err := o.sumForest(f, o.ranks.room(o.unitFloats()), func(n num.Span) []float32 {
+	return o.sumForest(f, o.ranks.room(o.unitFloats()), func(n num.Span) []float32 {
 		o.addUnits(num.Range(from+n.From, from+n.To), p, &o.vector, o.team)
 		return o.units[from+n.From-first]
 	})
-	if err == nil {
-		o.place(sum, p, g)
-	}
-	return err
 }
 
-// sumForest returns the sum of a forest: in dst, unless this rank has all of it. own returns a node
-// of this rank.
-func (o *Optimizer) sumForest(f *forest, dst []float32, own func(node num.Span) []float32) ([]float32, error) {
+// sumForest begins to add up a forest: in dst, unless this rank has all of it. own returns a node of
+// this rank.
+func (o *Optimizer) sumForest(f *forest, dst []float32, own func(node num.Span) []float32) []float32 {
 	t := &o.ranks
-	t.own = t.own[:0]
+	at := len(t.own)
 	for _, n := range f.nodes[o.plan.rank] {
 		t.own = append(t.own, own(n))
 	}
 	if o.plan.ranks == 1 {
-		return t.own[0], nil // all of the tree
+		return t.own[at] // all of the tree
 	}
-	return dst, t.tree.sum(t, o.team, &o.vector, f, t.own, dst)
+	if len(dst) > 0 {
+		t.put(parcel{dst: dst, forest: f, own: t.own[at:len(t.own):len(t.own)]})
+	}
+	return dst
 }
 
 // room returns memory for a sum of n floats; nil for one rank, which needs none.
@@ -91,14 +103,6 @@ func (o *Optimizer) place(unit []float32, p *pass, g []float32) {
 	}
 }
 
-// deferredOfOwn sets the deferred ops' part of g from this rank's samples, and leaves it if there are
-// none.
-func (o *Optimizer) deferredOfOwn(d *program.Deferred, batch net.Batch, g []float32) {
-	if run := o.runOf(o.run.plan.ownUnits()); run.N > 0 {
-		d.Gradients(o.team, batch, run, nil, nil, g)
-	}
-}
-
 // hullOf returns the run of parameters that those of deferred ops lie in.
 func (o *Optimizer) hullOf(d *program.Deferred) (hull num.Span) {
 	for i, op := range o.plan.ops {
@@ -112,25 +116,27 @@ func (o *Optimizer) hullOf(d *program.Deferred) (hull num.Span) {
 	return hull
 }
 
-// treeOfProducts sets the part of g that lies in the hull of deferred ops to the sum that w.sums
-// describes: a product a unit, added along a forest whose numbers begin at a unit.
-func (w *worker) treeOfProducts(f *forest, from int, g []float32) error {
+// treeOfProducts begins to set the part of g that lies in the hull of deferred ops to the sum that
+// w.sums describes: a product a unit, added along a forest whose numbers begin at a unit. One bucket
+// is on its way while the next one's products are computed.
+func (w *worker) treeOfProducts(f *forest, from int, g []float32) {
 	o := w.o
-	hull := o.hullOf(w.sums.d)
-	if hull.Len() == 0 {
-		return nil
-	}
-	k := 0
-	_, err := o.sumForest(f, hull.Of(g), func(n num.Span) []float32 {
-		to := g
-		if o.plan.ranks > 1 {
-			to = o.ranks.products[k]
-			k++
+	for rest := o.hullOf(w.sums.d); rest.Len() > 0; {
+		bucket := o.bucket(&rest, w.sums.d)
+		if !w.want(bucket) {
+			continue
 		}
-		w.products(num.Range(from+n.From, from+n.To), to, 0, o.team)
-		return hull.Of(to)
-	})
-	return err
+		k := 0
+		o.sumForest(f, bucket.Of(g), func(n num.Span) []float32 {
+			to := g
+			if o.plan.ranks > 1 {
+				to = o.ranks.products[k]
+				k++
+			}
+			w.products(num.Range(from+n.From, from+n.To), to, 0, o.team)
+			return bucket.Of(to)
+		})
+	}
 }
 
 // sumOfProducts says which deferred gradients are summed.
@@ -142,8 +148,20 @@ type sumOfProducts struct {
 	ascent bool // of the units' samples that perturb
 }
 
-// products sets the part of g of what w.sums describes to the sum over a node of units, from a level
-// of the tree on.
+// want sets wanted to those of the gradients that w.sums describes that lie in a run of parameters,
+// and reports whether there are any.
+func (w *worker) want(run num.Span) (any bool) {
+	w.wanted = w.wanted[:0]
+	for i, op := range w.o.plan.ops {
+		wanted := w.sums.ops[i] && w.sums.d.Defers(i) && run.From <= op.Offset && op.Offset < run.To
+		w.wanted = append(w.wanted, wanted)
+		any = any || wanted
+	}
+	return any
+}
+
+// products sets the part of g that is wanted of what w.sums describes to the sum over a node of
+// units, from a level of the tree on.
 func (w *worker) products(units num.Span, g []float32, level int, team *blas.Team) {
 	s := &w.sums
 	if units.Len() == 1 {
@@ -151,14 +169,14 @@ func (w *worker) products(units num.Span, g []float32, level int, team *blas.Tea
 		if s.ascent {
 			run = w.o.run.plan.cleanParts[units.From] // a unit each
 		}
-		s.d.Gradients(team, s.batch, run, s.ops, s.only, g)
+		s.d.Gradients(team, s.batch, run, w.wanted, s.only, g)
 		return
 	}
 	left, right := halves(units)
 	w.products(left, g, level, team)
 	w.products(right, w.levels[level], level+1, team)
 	for i, op := range w.o.plan.ops {
-		if s.ops[i] && s.d.Defers(i) {
+		if w.wanted[i] {
 			w.vector.add(team, g[op.Offset:][:op.Params], w.levels[level][op.Offset:][:op.Params])
 		}
 	}
@@ -166,16 +184,18 @@ func (w *worker) products(units num.Span, g []float32, level int, team *blas.Tea
 
 // sumDeferredAscent sets the deferred part of the gradient that perturbs of a shard's parts.
 func (w *worker) sumDeferredAscent(parts num.Span, g []float32, team *blas.Team) {
-	r := &w.o.run
-	if !r.plan.deferredAscent() || parts.Len() == 0 {
+	plan := w.o.run.plan
+	if !plan.deferredAscent() || parts.Len() == 0 {
 		return
 	}
-	if r.plan.unitwise {
-		w.describeAscent()
+	w.describeAscent()
+	w.want(num.Range(0, len(g)))
+	if plan.unitwise {
 		w.products(parts, g, 0, team)
 		return
 	}
-	w.deferred.Gradients(team, r.batch, joined(r.plan.cleanParts[parts.From:parts.To]), r.perturbed.ops, r.perturbed.only, g)
+	s := &w.sums
+	s.d.Gradients(team, s.batch, joined(plan.cleanParts[parts.From:parts.To]), w.wanted, s.only, g)
 }
 
 // describeAscent sets sums to the deferred gradients that perturb.
@@ -192,24 +212,25 @@ func (o *Optimizer) addSpread(w *worker, climb *pass) error {
 	plan := o.run.plan
 	parts := plan.cleanOf(climb.shard)
 	f := &plan.shardForests[climb.shard]
-	own := f.nodes[plan.rank]
+	w.describeAscent()
 	if !plan.unitwise {
+		var mine num.Span
+		if own := f.nodes[plan.rank]; len(own) > 0 {
+			mine = num.Range(parts.From+own[0].From, parts.From+own[len(own)-1].To)
+		}
+		o.addUnits(mine, climb, &w.vector, o.team)
 		clear(climb.sum)
-		if len(own) > 0 {
-			mine := num.Range(parts.From+own[0].From, parts.From+own[len(own)-1].To)
-			o.addUnits(mine, climb, &w.vector, o.team)
-			o.placeUnits(mine, climb, climb.sum)
-			w.sumDeferredAscent(mine, climb.sum, o.team)
-		}
-		return o.ranks.Sum(climb.sum)
+		o.placeUnits(mine, climb, climb.sum)
+		return w.sumOfAll(joined(plan.cleanParts[mine.From:mine.To]), climb.sum)
 	}
-	if plan.deferredAscent() {
-		w.describeAscent()
-		if err := w.treeOfProducts(f, parts.From, climb.sum); err != nil {
-			return err
-		}
+	o.ranks.open()
+	sum := o.treeOfUnits(f, parts.From, climb)
+	w.treeOfProducts(f, parts.From, climb.sum)
+	if err := o.ranks.close(); err != nil {
+		return err
 	}
-	return o.treeOfUnits(f, parts.From, climb, climb.sum)
+	o.place(sum, climb, climb.sum)
+	return nil
 }
 
 // levels is how many sums of parameters lie below the root of a tree of units.
@@ -249,13 +270,13 @@ func (p *plan) mostNodes() (ofRank, ofAll int) {
 	return ofRank, ofAll
 }
 
-// vectorsExchanged is the longest vector that ranks exchange, and how many of all parameters a rank
-// needs for its part.
+// vectorsExchanged is the longest vector that ranks exchange at once, and how many of all parameters
+// a rank needs for its part.
 func (o *Optimizer) vectorsExchanged() (longest, products int) {
 	longest = max(o.unitFloats(), o.cleanAt[len(o.plan.ops)])
 	for _, d := range []*program.Deferred{o.deferred, o.cleanDeferred} {
-		if hull := o.hullOf(d); hull.Len() > 0 {
-			longest = max(longest, hull.Len())
+		for rest := o.hullOf(d); rest.Len() > 0; {
+			longest = max(longest, o.bucket(&rest, d).Len())
 			products, _ = o.plan.mostNodes()
 		}
 	}
@@ -267,9 +288,18 @@ func (o *Optimizer) exchangedFloats() int {
 	if o.plan.ranks == 1 || !o.plan.unitwise {
 		return 0
 	}
-	longest, products := o.vectorsExchanged()
+	_, products := o.vectorsExchanged()
+	return o.roomFloats() + products*o.program.NumParams() + o.scratchFloats()
+}
+
+// roomFloats is the size of the sum of what isn't deferred.
+func (o *Optimizer) roomFloats() int { return max(o.unitFloats(), o.cleanAt[len(o.plan.ops)]) }
+
+// scratchFloats is the size of a rank's segments of all nodes.
+func (o *Optimizer) scratchFloats() int {
+	longest, _ := o.vectorsExchanged()
 	_, nodes := o.plan.mostNodes()
-	return longest + products*o.program.NumParams() + nodes*num.CeilDiv(longest, o.plan.ranks)
+	return nodes * num.CeilDiv(longest, o.plan.ranks)
 }
 
 // allocateExchange takes the memory.
@@ -280,13 +310,13 @@ func (o *Optimizer) allocateExchange() {
 	}
 	t.status = make([]partStatus, len(o.plan.parts))
 	t.send, t.receive = make([][]float32, o.plan.ranks), make([][]float32, o.plan.ranks)
+	t.relay = newRelay(o, len(o.plan.ops)+1)
 	if !o.plan.unitwise {
 		return
 	}
-	longest, products := o.vectorsExchanged()
-	t.sum = make([]float32, longest)
+	_, products := o.vectorsExchanged()
+	t.sum = make([]float32, o.roomFloats())
 	t.products = o.vectorsOf(products)
-	_, nodes := o.plan.mostNodes()
 	t.tree.send, t.tree.receive = make([][]float32, o.plan.ranks), make([][]float32, o.plan.ranks)
-	t.tree.scratch = make([]float32, nodes*num.CeilDiv(longest, o.plan.ranks))
+	t.tree.scratch = make([]float32, o.scratchFloats())
 }

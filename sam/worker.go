@@ -39,6 +39,7 @@ type worker struct {
 	formedFloats int       // its length, known before it is allocated
 
 	sums   sumOfProducts // under way
+	wanted []bool        // by op: its gradient is one of those of sums that are computed now
 	levels [][]float32   // of its tree, each of all parameters
 
 	picks   picks
