@@ -59,6 +59,8 @@ type RanksRow struct {
 	Bytes    int     `json:"bytes"` // that the rank which sends most gives to others in a step; a sum counts once
 	// VsFast is the median of the rounds' ratios to the step with fast sums.
 	VsFast *float64 `json:"vs_fast"`
+	// Overlap is the median of the rounds' ratios of the step with --overlap to this one.
+	Overlap float64 `json:"overlap"`
 }
 
 // clocked is a communicator that measures its calls, if on is set.
@@ -111,6 +113,8 @@ type rankContender struct {
 	clock *clocked
 	parts []calls // of a clocked step, by round
 	took  []float64
+
+	overlapped *contender // the same with overlap
 }
 
 // measured is what a rank has measured of a contender, as it tells the others: by round.
@@ -201,14 +205,18 @@ func (b *bench) timeRanks(ctx context.Context, c sam.Communicator, t *trial) ([]
 			one := *of
 			clock := &clocked{Communicator: c}
 			one.cfg.Communicator, one.cfg.Fast, one.cfg.Units = clock, sums.Fast, b.units
-			all = append(all, &rankContender{contender: &one, sums: sums.Name, clock: clock})
-			steps = append(steps, one.cfg)
+			overlapped := one
+			overlapped.cfg.Overlap = true
+			all = append(all, &rankContender{contender: &one, sums: sums.Name, clock: clock, overlapped: &overlapped})
+			steps = append(steps, one.cfg, overlapped.cfg)
 		}
 	}
 	err := t.most.checkStep(t.model, []*dataset.Set{t.train, t.test}, steps...)
 	for _, one := range all {
-		if err == nil {
-			one.opt, err = sam.New(t.model, t.model.Init(t.seed), one.cfg)
+		for _, c := range []*contender{one.contender, one.overlapped} {
+			if err == nil {
+				c.opt, err = sam.New(t.model, t.model.Init(t.seed), c.cfg)
+			}
 		}
 	}
 	if err := agree.Error(c, err); err != nil {
@@ -243,25 +251,35 @@ func (b *bench) timeRanks(ctx context.Context, c sam.Communicator, t *trial) ([]
 }
 
 // round makes a step that brings the contender's memory into the caches, one that is timed, and one
-// whose calls are.
+// whose calls are. Then it times a step with overlap in the same way.
 func (r *rankContender) round(batch net.Batch, counts bool) error {
-	if _, err := r.step(batch); err != nil {
-		return err
-	}
-	if err := r.clock.Barrier(); err != nil {
-		return &agree.Lost{Err: err}
-	}
-	seconds, err := r.step(batch)
+	seconds, err := r.timed(r.contender, batch)
 	if err != nil {
 		return err
 	}
 	r.clock.on, r.clock.calls = true, calls{}
 	clocked, err := r.step(batch)
 	r.clock.on = false
+	if err != nil {
+		return err
+	}
+	overlapped, err := r.timed(r.overlapped, batch)
 	if err == nil && counts {
 		r.seconds, r.took, r.parts = append(r.seconds, seconds), append(r.took, clocked), append(r.parts, r.clock.calls)
+		r.overlapped.seconds = append(r.overlapped.seconds, overlapped)
 	}
 	return err
+}
+
+// timed makes two steps, the second of which all ranks begin at once, and returns what it took.
+func (r *rankContender) timed(c *contender, batch net.Batch) (seconds float64, err error) {
+	if _, err := c.step(batch); err != nil {
+		return 0, err
+	}
+	if err := r.clock.Barrier(); err != nil {
+		return 0, &agree.Lost{Err: err}
+	}
+	return c.step(batch)
 }
 
 // measured returns what this rank has measured.
@@ -306,17 +324,22 @@ func (b *bench) ranksRows(c sam.Communicator, t *trial, all []*rankContender) (r
 		for _, m := range ranks {
 			row.Bytes = max(row.Bytes, 4*m.Floats)
 		}
+		row.Overlap = stats.Median(roundRatios(one.overlapped.seconds, one.seconds))
 		if fast := all[i|1]; one != fast { // each exact contender lies before its fast one
-			var ratios []float64
-			for round := range one.seconds {
-				ratios = append(ratios, one.seconds[round]/fast.seconds[round])
-			}
-			ratio := stats.Median(ratios)
+			ratio := stats.Median(roundRatios(one.seconds, fast.seconds))
 			row.VsFast = &ratio
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// roundRatios divides the rounds of one contender by another's.
+func roundRatios(x, of []float64) (all []float64) {
+	for round := range x {
+		all = append(all, x[round]/of[round])
+	}
+	return all
 }
 
 // printRanks prints the table of a trial.
@@ -342,6 +365,7 @@ func printRanks(w io.Writer, t *trial, rows []RanksRow, markdown bool) {
 			}
 			return fmt.Sprintf("%.3f", *r.VsFast)
 		})},
+		{"x with\noverlap", text.AlignRight, cells(rows, func(r RanksRow) string { return fmt.Sprintf("%.3f", r.Overlap) })},
 		{"compute", text.AlignRight, ms(func(r RanksRow) float64 { return r.Compute })},
 		{"exchange", text.AlignRight, ms(func(r RanksRow) float64 { return r.Exchange })},
 		{"wait", text.AlignRight, ms(func(r RanksRow) float64 { return r.Wait })},

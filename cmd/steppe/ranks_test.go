@@ -107,6 +107,13 @@ func TestTrainOnRanks(t *testing.T) {
 	require.Zero(t, code, stderr)
 	assertSameRun(t, dir("alone"), dir("parts"))
 
+	code, _, stderr = steppeOn(t, 2, nil, append(line("overlapped", "6"), "--overlap")...)
+	require.Zero(t, code, stderr)
+	assertSameRun(t, dir("alone"), dir("overlapped"))
+	code, _, stderr = steppe(t, append(line("one process", "6"), "--overlap")...)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: --overlap without --mpi: there is one process\n", stderr)
+
 	code, stdout, stderr = steppeOn(t, 2, nil, append(line("fast", "6"), "--ranks", "fast")...)
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "\n2 ranks, fast sums\n")
@@ -148,6 +155,7 @@ func TestRanksThatFail(t *testing.T) {
 		change []string // what rank 1 gets besides
 		want   string
 	}{
+		"overlap":       {[]string{"--overlap"}, "steppe: the ranks differ in --overlap: rank 1 has true, and rank 0 false\n"},
 		"batch":         {[]string{"--batch", "8"}, "steppe: the ranks differ in --batch: rank 1 has 8, and rank 0 16\n"},
 		"rho":           {[]string{"--rho", "0.5"}, "steppe: the ranks differ in --rho: rank 1 has 0.5, and rank 0 "},
 		"augment":       {[]string{"--augment", "flip"}, "steppe: rank 1 has [flip] for --augment, and rank 0 nothing\n"},

@@ -33,6 +33,7 @@ type trainCommand struct {
 	force    bool
 	save     string
 	workers  int
+	overlap  bool
 	most     memoryLimit
 	json     bool
 	ranks    sam.Communicator // nil without --mpi
@@ -122,6 +123,7 @@ fifth of that. steppe find rho looks for the best.
 	flags.IntVar(&t.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
 	t.most.addFlag(flags)
 	addMPIFlag(flags, "share each batch with the processes that mpirun has started")
+	flags.BoolVar(&t.overlap, "overlap", false, "with --mpi: exchange gradients while others are computed")
 	flags.BoolVar(&t.json, "json", false, "print JSON: a line for each row of the log, and the result")
 	return cmd
 }
@@ -151,6 +153,9 @@ func (t *trainCommand) validate(flags *pflag.FlagSet) error {
 		if flags.Changed(flag) && path == "" {
 			return fmt.Errorf("--%s is empty, want a path", flag)
 		}
+	}
+	if t.overlap && t.ranks == nil {
+		return errors.New("--overlap without --mpi: there is one process")
 	}
 	if t.resume == "" {
 		return t.settings.Complete(flags.Changed)
@@ -296,7 +301,7 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 	}
 	run := t.job.Run
 	if t.ranks != nil {
-		run.Optimizer.Communicator = t.ranks
+		run.Optimizer.Communicator, run.Optimizer.Overlap = t.ranks, t.overlap
 	}
 	step := run.Optimizer
 	step.Batch = run.Train.Batch

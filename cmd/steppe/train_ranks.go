@@ -15,7 +15,8 @@ func (t *trainCommand) meetRanks(flags *pflag.FlagSet) error {
 		return nil
 	}
 	settings, err := settingsFacts(&t.settings)
-	if err := agree.Facts(t.ranks, err, append(programFacts(), settings...)); err != nil {
+	facts := append(programFacts(), agree.Fact{Name: "--overlap", Value: fmt.Sprint(t.overlap)})
+	if err := agree.Facts(t.ranks, err, append(facts, settings...)); err != nil {
 		return err
 	}
 	share, err := workersOf(t.ranks)
