@@ -2,7 +2,7 @@ package sam
 
 // Communicator connects the processes of a run, its ranks. Each rank calls the same methods in the
 // same order, with arguments that agree in length; a call returns when the rank's part of it is
-// done. A Communicator serves one goroutine at a time.
+// done. A Communicator serves one goroutine at a time, which with Config.Overlap isn't always Step's.
 //
 // An error means that the ranks can't go on together: the caller ends the job by Abort.
 type Communicator interface {

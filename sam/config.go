@@ -70,8 +70,9 @@ type Config struct {
 	// Units is the most pieces that ranks share a batch in, and so the most ranks; 0 is 16. Each
 	// piece has a gradient of its own, so fewer cost less. The bits depend on it.
 	Units int
-	// Overlap has ranks exchange the first gradients of Dense layers while they compute the others.
-	// That takes a processor beside the Workers'. Without Fast it changes no result.
+	// Overlap has ranks exchange gradients while they compute others: those that are computed after
+	// all samples have gone through, of Dense layers mostly. That takes a processor beside the
+	// Workers'. It changes no result without Fast.
 	Overlap bool
 
 	// Workers is how many goroutines compute; the default is the number of physical

@@ -78,6 +78,7 @@ func TestMemoryOfRanks(t *testing.T) {
 					assert.NoError(t, ranks.Run(3, func(r *ranks.Rank) error {
 						cfg := row.Preset
 						cfg.Base, cfg.Batch, cfg.Workers, cfg.Communicator, cfg.Fast = optim.SGD{LR: 0.1}, batch, 1+r.Rank(), r, fast
+						cfg.Overlap, cfg.force.segment = shards == 6, 1
 						if row.Sharded() {
 							cfg.Shards = shards
 						}

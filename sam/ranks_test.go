@@ -1,10 +1,12 @@
 package sam_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -56,13 +58,18 @@ func (c goldenCase) run(t *testing.T, steps int, comm sam.Communicator, fast boo
 // deepEnough are the larger models that stand for all.
 var deepEnough = map[string]bool{"lenet": true, "fused": true, "encoder": true, "language": true}
 
-// Of larger models, and with AdamW, few methods stand for all, unless the flag says so.
+// Of larger models, and with AdamW, few methods stand for all, unless the flag says so. Every other
+// case exchanges while it computes.
 func TestRanksMakeTheBitsOfOne(t *testing.T) {
 	sizes := []int{2, 3}
 	if *allRanks {
 		sizes = []int{2, 3, 4, 7}
 	}
-	for _, c := range goldenCases(t) {
+	for i, c := range goldenCases(t) {
+		if i%2 == 1 {
+			c.cfg = c.cfg.WithSegments(1)
+			c.cfg.Overlap = true
+		}
 		model, method, _ := strings.Cut(c.key, "/")
 		if small := model == "mse" || model == "plain"; !*allRanks && !(small && c.cfg.Base == goldenBases["sgd"] ||
 			deepEnough[model] && (method == "msam/3/sgd" || method == "sam/1/sgd")) || testing.Short() && model != "mse" {
@@ -113,19 +120,26 @@ func TestFastRanks(t *testing.T) {
 	}
 }
 
-// counted counts exchanges of a rank.
+// counted counts exchanges of a rank, and those that don't come from the goroutine of the step.
 type counted struct {
 	sam.Communicator
-	calls int
+	calls, beside int
+}
+
+func (c *counted) count() {
+	c.calls++
+	if bytes.Contains(debug.Stack(), []byte("(*rankState).serve")) {
+		c.beside++
+	}
 }
 
 func (c *counted) Exchange(send, receive [][]float32) error {
-	c.calls++
+	c.count()
 	return c.Communicator.Exchange(send, receive)
 }
 
 func (c *counted) Sum(x []float32) error {
-	c.calls++
+	c.count()
 	return c.Communicator.Sum(x)
 }
 
@@ -144,7 +158,12 @@ func TestOverlap(t *testing.T) {
 					want, _ := c.run(t, 2, one, fast)
 					got, _ := fine.run(t, 2, many, fast)
 					assert.Equal(t, want, got, "%s, rank %d of %d", key, comm.Rank(), size)
-					if want != nil && !strings.HasPrefix(key, "lenet") {
+					if want == nil {
+						return
+					}
+					assert.Zero(t, one.beside, key)
+					assert.Positive(t, many.beside, key)
+					if !strings.HasPrefix(key, "lenet") {
 						assert.Greater(t, many.calls, one.calls, key)
 					}
 				})
@@ -179,7 +198,7 @@ func TestRanksRefuseTogether(t *testing.T) {
 				refused := func(comm sam.Communicator) (what string, kind bool, params []float32) {
 					p := c.model.Init(1)
 					cfg := c.cfg
-					cfg.Batch, cfg.Communicator = goldenBatch, comm
+					cfg.Batch, cfg.Communicator, cfg.Overlap = goldenBatch, comm, bad == 13
 					o, err := sam.New(c.model, p, cfg)
 					require.NoError(t, err)
 					b := goldenBatchOf(rand.New(rand.NewPCG(1, 2)), goldenBatch, c.model)
@@ -289,6 +308,39 @@ func TestAloneAllocatesNothing(t *testing.T) {
 			steps()
 		}
 		require.Less(t, testing.AllocsPerRun(10, steps), 0.5, key)
+	}
+}
+
+// So does a step of two ranks.
+func TestRanksAllocateNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip()
+	}
+	for _, key := range []string{"mse/sgd/1", "mse/msam/8", "mse/msam/1", "mse/mgsam/8"} {
+		for _, overlap := range []bool{false, true} {
+			c := caseOf(t, key+"/sgd")
+			together(t, 2, func(comm sam.Communicator) {
+				cfg := c.cfg.WithSegments(1)
+				cfg.Batch, cfg.Workers, cfg.Communicator, cfg.Overlap = goldenBatch, 1, comm, overlap
+				o, err := sam.New(c.model, c.model.Init(1), cfg)
+				require.NoError(t, err)
+				b := goldenBatchOf(rand.New(rand.NewPCG(1, 2)), goldenBatch, c.model)
+				steps := func() {
+					for range 5 {
+						_, err := o.Step(b)
+						require.NoError(t, err)
+					}
+				}
+				steps()
+				if comm.Rank() == 0 {
+					require.Less(t, testing.AllocsPerRun(4, steps), 0.5, "%s, overlap %v", key, overlap)
+				} else {
+					for range 1 + 4 {
+						steps()
+					}
+				}
+			})
+		}
 	}
 }
 

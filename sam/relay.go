@@ -13,8 +13,9 @@ import (
 // that their exchanges meet.
 type relay struct {
 	beside bool          // of the step's goroutine
-	queue  chan parcel   // to the relay's
-	ended  chan struct{} // the relay's has taken all
+	serve  func()        // what the relay's goroutine runs
+	queue  chan parcel   // to it
+	ended  chan struct{} // it has taken all
 	err    error
 
 	team *blas.Team // that adds; nil beside the step's goroutine, whose it is
@@ -31,22 +32,26 @@ type parcel struct {
 // overlaps reports whether ranks exchange gradients while they compute others.
 func (o *Optimizer) overlaps() bool { return o.cfg.Overlap && o.plan.ranks > 1 }
 
-// newRelay returns the relay of o, whose steps put in at most so many parcels.
-func newRelay(o *Optimizer, parcels int) relay {
-	r := relay{beside: o.overlaps(), add: newVectors(o.program.NumParams())}
-	if r.beside {
-		r.queue, r.ended = make(chan parcel, parcels), make(chan struct{})
-	} else {
-		r.team = o.team
+// allocateRelay makes the relay. A step puts in what isn't deferred, and at most each op by itself.
+func (o *Optimizer) allocateRelay() {
+	t := &o.ranks
+	t.relay.beside = o.overlaps()
+	if o.plan.unitwise {
+		t.relay.add = newVectors(o.program.NumParams())
 	}
-	return r
+	if t.relay.beside {
+		t.relay.queue, t.relay.ended = make(chan parcel, len(o.plan.ops)+1), make(chan struct{})
+		t.relay.serve = t.serve // once, since this allocates
+	} else {
+		t.relay.team = o.team
+	}
 }
 
 // open begins a sum. Until close, no one else may use the communicator.
 func (t *rankState) open() {
 	t.own, t.relay.err = t.own[:0], nil
 	if t.relay.beside {
-		go t.serve()
+		go t.relay.serve()
 	}
 }
 
@@ -97,17 +102,46 @@ func (t *rankState) addUp(p parcel) {
 // on their way than a message takes to start.
 const segmentFloats = 32 << 10
 
-// bucket takes off the front of a run of parameters what ranks exchange at once: all of it, unless a
-// part can leave before the next gradients are computed. Those begin with an op that d defers.
-func (o *Optimizer) bucket(rest *num.Span, d *program.Deferred) num.Span {
-	from, to := rest.From, rest.To
-	least := cmp.Or(o.cfg.force.segment, segmentFloats) * o.plan.ranks
+// leastBucket is the size from which on a bucket is exchanged by itself.
+func (o *Optimizer) leastBucket() int {
+	return cmp.Or(o.cfg.force.segment, segmentFloats) * o.plan.ranks
+}
+
+// nextDeferred takes off the front of a run of parameters the next bucket, which ranks exchange at
+// once: deferred ops, and parameters of others between them if those are few. It is empty if no op is
+// left. With overlap a bucket ends where the rest is large enough for another.
+func (o *Optimizer) nextDeferred(rest *num.Span, d *program.Deferred) (bucket num.Span) {
+	least := o.leastBucket()
 	for i, op := range o.plan.ops {
-		if o.overlaps() && d.Defers(i) && op.Offset-from >= least && to-op.Offset >= least {
+		if !d.Defers(i) || op.Params == 0 || op.Offset < rest.From {
+			continue
+		}
+		if bucket.Len() == 0 {
+			bucket.From = op.Offset
+		} else if op.Offset-bucket.To >= least || o.cuts(bucket.From, op.Offset, rest.To) {
+			break
+		}
+		bucket.To = op.Offset + op.Params
+	}
+	rest.From = max(rest.From, bucket.To)
+	return bucket
+}
+
+// nextOfAll takes off the front of a run of parameters the next bucket of all of them. With overlap it
+// ends where a deferred op begins, before which it can leave.
+func (o *Optimizer) nextOfAll(rest *num.Span, d *program.Deferred) num.Span {
+	from, to := rest.From, rest.To
+	for i, op := range o.plan.ops {
+		if d.Defers(i) && op.Offset > from && o.cuts(from, op.Offset, rest.To) {
 			to = op.Offset
 			break
 		}
 	}
 	rest.From = to
 	return num.Range(from, to)
+}
+
+// cuts reports whether a run of parameters is exchanged in two parts.
+func (o *Optimizer) cuts(from, at, to int) bool {
+	return o.overlaps() && at-from >= o.leastBucket() && to-at >= o.leastBucket()
 }

@@ -40,7 +40,7 @@ func (w *worker) sumOfAll(run program.Shard, g []float32) error {
 	s, o := &w.sums, w.o
 	o.ranks.open()
 	for rest := num.Range(0, len(g)); rest.Len() > 0; {
-		bucket := o.bucket(&rest, s.d)
+		bucket := o.nextOfAll(&rest, s.d)
 		if w.want(bucket) && run.N > 0 {
 			s.d.Gradients(o.team, s.batch, run, w.wanted, s.only, g)
 		}
@@ -103,26 +103,12 @@ func (o *Optimizer) place(unit []float32, p *pass, g []float32) {
 	}
 }
 
-// hullOf returns the run of parameters that those of deferred ops lie in.
-func (o *Optimizer) hullOf(d *program.Deferred) (hull num.Span) {
-	for i, op := range o.plan.ops {
-		if d.Defers(i) && op.Params > 0 {
-			if hull.Len() == 0 {
-				hull.From = op.Offset
-			}
-			hull.To = max(hull.To, op.Offset+op.Params)
-		}
-	}
-	return hull
-}
-
-// treeOfProducts begins to set the part of g that lies in the hull of deferred ops to the sum that
-// w.sums describes: a product a unit, added along a forest whose numbers begin at a unit. One bucket
-// is on its way while the next one's products are computed.
+// treeOfProducts begins to set the deferred ops' part of g to the sum that w.sums describes: a product
+// a unit, added along a forest whose numbers begin at a unit. It may set what lies between them.
 func (w *worker) treeOfProducts(f *forest, from int, g []float32) {
 	o := w.o
-	for rest := o.hullOf(w.sums.d); rest.Len() > 0; {
-		bucket := o.bucket(&rest, w.sums.d)
+	rest := num.Range(0, len(g))
+	for bucket := o.nextDeferred(&rest, w.sums.d); bucket.Len() > 0; bucket = o.nextDeferred(&rest, w.sums.d) {
 		if !w.want(bucket) {
 			continue
 		}
@@ -219,7 +205,7 @@ func (o *Optimizer) addSpread(w *worker, climb *pass) error {
 			mine = num.Range(parts.From+own[0].From, parts.From+own[len(own)-1].To)
 		}
 		o.addUnits(mine, climb, &w.vector, o.team)
-		clear(climb.sum)
+		clear(climb.sum) // of what isn't perturbed
 		o.placeUnits(mine, climb, climb.sum)
 		return w.sumOfAll(joined(plan.cleanParts[mine.From:mine.To]), climb.sum)
 	}
@@ -273,10 +259,11 @@ func (p *plan) mostNodes() (ofRank, ofAll int) {
 // vectorsExchanged is the longest vector that ranks exchange at once, and how many of all parameters
 // a rank needs for its part.
 func (o *Optimizer) vectorsExchanged() (longest, products int) {
-	longest = max(o.unitFloats(), o.cleanAt[len(o.plan.ops)])
+	longest = o.roomFloats()
 	for _, d := range []*program.Deferred{o.deferred, o.cleanDeferred} {
-		for rest := o.hullOf(d); rest.Len() > 0; {
-			longest = max(longest, o.bucket(&rest, d).Len())
+		rest := num.Range(0, o.program.NumParams())
+		for bucket := o.nextDeferred(&rest, d); bucket.Len() > 0; bucket = o.nextDeferred(&rest, d) {
+			longest = max(longest, bucket.Len())
 			products, _ = o.plan.mostNodes()
 		}
 	}
@@ -293,7 +280,12 @@ func (o *Optimizer) exchangedFloats() int {
 }
 
 // roomFloats is the size of the sum of what isn't deferred.
-func (o *Optimizer) roomFloats() int { return max(o.unitFloats(), o.cleanAt[len(o.plan.ops)]) }
+func (o *Optimizer) roomFloats() int {
+	if !o.plan.sumsClean {
+		return o.unitFloats()
+	}
+	return max(o.unitFloats(), o.cleanAt[len(o.plan.ops)])
+}
 
 // scratchFloats is the size of a rank's segments of all nodes.
 func (o *Optimizer) scratchFloats() int {
@@ -310,7 +302,7 @@ func (o *Optimizer) allocateExchange() {
 	}
 	t.status = make([]partStatus, len(o.plan.parts))
 	t.send, t.receive = make([][]float32, o.plan.ranks), make([][]float32, o.plan.ranks)
-	t.relay = newRelay(o, len(o.plan.ops)+1)
+	o.allocateRelay()
 	if !o.plan.unitwise {
 		return
 	}

@@ -179,7 +179,7 @@ func (w *worker) perturbBytes() (total int) {
 
 // release drops the references to the step's batch.
 func (w *worker) release() {
-	w.pass = program.Pass{}
+	w.pass, w.sums = program.Pass{}, sumOfProducts{}
 	for i := range w.perturb {
 		w.perturb[i].In, w.perturb[i].D = op.Tensor{}, op.Tensor{}
 	}

@@ -102,8 +102,9 @@ tables of the rounds so far, and writes no files.
 mpirun -n 2 steppe bench --mpi times steps that processes share, with the exact
 sums of steppe train --mpi beside fast ones. Besides the step, it prints what a
 step takes to compute on the slowest rank, to exchange, and to wait for others:
-in another step, where ranks meet before each exchange. With --scaling weak,
---batch and --shards are each rank's own.
+in another step, where ranks meet before each exchange. "x with overlap" is the
+step of steppe train --overlap over this one. With --scaling weak, --batch and
+--shards are each rank's own.
 
 ` + sections(aboutMethods(), aboutUsualModels(), aboutData()),
 		Example: `  steppe bench

@@ -60,7 +60,7 @@ type RanksRow struct {
 	// VsFast is the median of the rounds' ratios to the step with fast sums.
 	VsFast *float64 `json:"vs_fast"`
 	// Overlap is the median of the rounds' ratios of the step with --overlap to this one.
-	Overlap float64 `json:"overlap"`
+	Overlap *float64 `json:"overlap"`
 }
 
 // clocked is a communicator that measures its calls, if on is set.
@@ -114,7 +114,7 @@ type rankContender struct {
 	parts []calls // of a clocked step, by round
 	took  []float64
 
-	overlapped *contender // the same with overlap
+	overlapped *contender // the same with overlap; nil for one rank
 }
 
 // measured is what a rank has measured of a contender, as it tells the others: by round.
@@ -205,17 +205,23 @@ func (b *bench) timeRanks(ctx context.Context, c sam.Communicator, t *trial) ([]
 			one := *of
 			clock := &clocked{Communicator: c}
 			one.cfg.Communicator, one.cfg.Fast, one.cfg.Units = clock, sums.Fast, b.units
-			overlapped := one
-			overlapped.cfg.Overlap = true
-			all = append(all, &rankContender{contender: &one, sums: sums.Name, clock: clock, overlapped: &overlapped})
-			steps = append(steps, one.cfg, overlapped.cfg)
+			r := &rankContender{contender: &one, sums: sums.Name, clock: clock}
+			if c.Size() > 1 {
+				overlapped := one
+				overlapped.cfg.Overlap = true
+				r.overlapped = &overlapped
+			}
+			all = append(all, r)
+			for _, one := range r.both() {
+				steps = append(steps, one.cfg)
+			}
 		}
 	}
 	err := t.most.checkStep(t.model, []*dataset.Set{t.train, t.test}, steps...)
-	for _, one := range all {
-		for _, c := range []*contender{one.contender, one.overlapped} {
+	for _, r := range all {
+		for _, one := range r.both() {
 			if err == nil {
-				c.opt, err = sam.New(t.model, t.model.Init(t.seed), c.cfg)
+				one.opt, err = sam.New(t.model, t.model.Init(t.seed), one.cfg)
 			}
 		}
 	}
@@ -251,7 +257,7 @@ func (b *bench) timeRanks(ctx context.Context, c sam.Communicator, t *trial) ([]
 }
 
 // round makes a step that brings the contender's memory into the caches, one that is timed, and one
-// whose calls are. Then it times a step with overlap in the same way.
+// whose calls are. Then it times a step with overlap in the same way, if there are other ranks.
 func (r *rankContender) round(batch net.Batch, counts bool) error {
 	seconds, err := r.timed(r.contender, batch)
 	if err != nil {
@@ -263,12 +269,25 @@ func (r *rankContender) round(batch net.Batch, counts bool) error {
 	if err != nil {
 		return err
 	}
-	overlapped, err := r.timed(r.overlapped, batch)
-	if err == nil && counts {
+	if counts {
 		r.seconds, r.took, r.parts = append(r.seconds, seconds), append(r.took, clocked), append(r.parts, r.clock.calls)
-		r.overlapped.seconds = append(r.overlapped.seconds, overlapped)
+	}
+	if r.overlapped == nil {
+		return nil
+	}
+	seconds, err = r.timed(r.overlapped, batch)
+	if counts {
+		r.overlapped.seconds = append(r.overlapped.seconds, seconds)
 	}
 	return err
+}
+
+// both returns the contender, and the same with overlap.
+func (r *rankContender) both() []*contender {
+	if r.overlapped == nil {
+		return []*contender{r.contender}
+	}
+	return []*contender{r.contender, r.overlapped}
 }
 
 // timed makes two steps, the second of which all ranks begin at once, and returns what it took.
@@ -324,9 +343,12 @@ func (b *bench) ranksRows(c sam.Communicator, t *trial, all []*rankContender) (r
 		for _, m := range ranks {
 			row.Bytes = max(row.Bytes, 4*m.Floats)
 		}
-		row.Overlap = stats.Median(roundRatios(one.overlapped.seconds, one.seconds))
+		if one.overlapped != nil {
+			ratio := stats.Median(stats.Ratios(one.overlapped.seconds, one.seconds))
+			row.Overlap = &ratio
+		}
 		if fast := all[i|1]; one != fast { // each exact contender lies before its fast one
-			ratio := stats.Median(roundRatios(one.seconds, fast.seconds))
+			ratio := stats.Median(stats.Ratios(one.seconds, fast.seconds))
 			row.VsFast = &ratio
 		}
 		rows = append(rows, row)
@@ -334,16 +356,14 @@ func (b *bench) ranksRows(c sam.Communicator, t *trial, all []*rankContender) (r
 	return rows, nil
 }
 
-// roundRatios divides the rounds of one contender by another's.
-func roundRatios(x, of []float64) (all []float64) {
-	for round := range x {
-		all = append(all, x[round]/of[round])
-	}
-	return all
-}
-
 // printRanks prints the table of a trial.
 func printRanks(w io.Writer, t *trial, rows []RanksRow, markdown bool) {
+	ratio := func(of *float64) string {
+		if of == nil {
+			return ""
+		}
+		return fmt.Sprintf("%.3f", *of)
+	}
 	ms := func(of func(RanksRow) float64) []string {
 		return cells(rows, func(r RanksRow) string { return significant(1e3 * of(r)) })
 	}
@@ -359,13 +379,8 @@ func printRanks(w io.Writer, t *trial, rows []RanksRow, markdown bool) {
 		{"method,\nshards", text.AlignLeft, cells(rows, label)},
 		{"sums", text.AlignLeft, cells(rows, func(r RanksRow) string { return r.Sums })},
 		{"ms a\nstep", text.AlignRight, ms(func(r RanksRow) float64 { return r.Step.Median })},
-		{"x fast", text.AlignRight, cells(rows, func(r RanksRow) string {
-			if r.VsFast == nil {
-				return ""
-			}
-			return fmt.Sprintf("%.3f", *r.VsFast)
-		})},
-		{"x with\noverlap", text.AlignRight, cells(rows, func(r RanksRow) string { return fmt.Sprintf("%.3f", r.Overlap) })},
+		{"x fast", text.AlignRight, cells(rows, func(r RanksRow) string { return ratio(r.VsFast) })},
+		{"x with\noverlap", text.AlignRight, cells(rows, func(r RanksRow) string { return ratio(r.Overlap) })},
 		{"compute", text.AlignRight, ms(func(r RanksRow) float64 { return r.Compute })},
 		{"exchange", text.AlignRight, ms(func(r RanksRow) float64 { return r.Exchange })},
 		{"wait", text.AlignRight, ms(func(r RanksRow) float64 { return r.Wait })},

@@ -123,7 +123,7 @@ fifth of that. steppe find rho looks for the best.
 	flags.IntVar(&t.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
 	t.most.addFlag(flags)
 	addMPIFlag(flags, "share each batch with the processes that mpirun has started")
-	flags.BoolVar(&t.overlap, "overlap", false, "with --mpi: exchange gradients while others are computed")
+	flags.BoolVar(&t.overlap, "overlap", false, "with --mpi: exchange gradients while others are computed; changes the bits of fast sums alone")
 	flags.BoolVar(&t.json, "json", false, "print JSON: a line for each row of the log, and the result")
 	return cmd
 }

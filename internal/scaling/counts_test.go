@@ -10,6 +10,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/ranks"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 )
 
@@ -90,6 +91,44 @@ func TestCallsAreThoseOfAStep(t *testing.T) {
 				assert.Equal(t, messages, got, "%s: messages of rank %d of %d", c.name, rank, size)
 				rounded := 4 * len(want) * size * size // at most a float more or less to each rank, in each call
 				assert.InDelta(t, bytes, sent, float64(rounded), "%s: bytes of rank %d of %d", c.name, rank, size)
+			}
+		}
+	}
+}
+
+// A step sends each parameter's gradient once, and once its part of the sum, also where deferred ops
+// lie far apart: a transformer's embedding and what follows its pooling.
+func TestNothingIsSentTwice(t *testing.T) {
+	row, err := zoo.Lookup("text-tiny")
+	require.NoError(t, err)
+	model, err := row.CompileText(2000, 8, 3)
+	require.NoError(t, err)
+	batch := net.Batch{N: 64, Labels: make([]int32, 64), Starts: []int{0}}
+	for i := range batch.N {
+		batch.Tokens = append(batch.Tokens, int32(i), int32(2*i), 7)
+		batch.Starts = append(batch.Starts, len(batch.Tokens))
+	}
+	for _, size := range []int{2, 4} {
+		for _, overlap := range []bool{false, true} {
+			byRank := make([][]Call, size)
+			require.NoError(t, ranks.Run(size, func(r *ranks.Rank) error {
+				o, err := sam.New(model, model.Init(1), sam.Config{
+					Batch: batch.N, Shards: 1, Base: optim.SGD{LR: 0.1}, Workers: 1,
+					Communicator: counting{r, &byRank[r.Rank()]}, Overlap: overlap,
+				})
+				if err != nil {
+					return err
+				}
+				_, err = o.Step(batch)
+				return err
+			}))
+			want := 2 * 4 * float64(model.NumParams()) * float64(size-1) / float64(size)
+			for rank, calls := range byRank {
+				sent := 0.0
+				for _, call := range calls {
+					sent += float64(call.Bytes)
+				}
+				assert.InEpsilon(t, want, sent, 0.01, "rank %d of %d, overlap %v", rank, size, overlap)
 			}
 		}
 	}

@@ -57,10 +57,11 @@ func BenchmarkOverlap(b *testing.B) {
 		x[i] = r.Float32()
 	}
 	of := net.Batch{N: batch, X: x, Labels: make([]int32, batch)}
-	for name, link := range map[string]Link{"1Gbit": oneGbit, "10Gbit": tenGbit} {
-		for method, cfg := range map[string]sam.Config{"sgd": {Shards: 1}, "msam": {Shards: 16, Rho: 0.05}} {
+	for i, link := range []Link{oneGbit, tenGbit} {
+		gbit := []int{1, 10}[i]
+		for _, cfg := range []sam.Config{{Shards: 1}, {Shards: 16, Rho: 0.05}} {
 			for _, fast := range []bool{false, true} {
-				b.Run(fmt.Sprintf("%s/%s/fast=%v", name, method, fast), func(b *testing.B) {
+				b.Run(fmt.Sprintf("Gbit=%d/shards=%d/fast=%v", gbit, cfg.Shards, fast), func(b *testing.B) {
 					cfg := cfg
 					cfg.Batch, cfg.Workers, cfg.Base, cfg.Fast = batch, 1, optim.SGD{LR: 0.01}, fast
 					var ratios []float64
