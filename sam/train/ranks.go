@@ -171,6 +171,7 @@ func (r *rankSet) outputs(dst []float32, p *net.Predictor, batch net.Batch) ([]f
 		of := part(rank)
 		r.sent[rank], r.parts[rank] = dst[own.From*size:own.To*size], dst[of.From*size:of.To*size]
 	}
+	r.sent[r.c.Rank()], r.parts[r.c.Rank()] = nil, nil // it is there already, and others read it
 	if err := r.c.Exchange(r.sent, r.parts); err != nil {
 		return nil, &agree.Lost{Err: err}
 	}
