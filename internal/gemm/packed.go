@@ -7,9 +7,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// Packed is a matrix B, of k rows and n columns, in the form that the kernels read fastest. It
-// is bound to the NR and KC of the table that was active when it was made. Any number of operations
-// may read it at once.
+// Packed is a matrix B, of k rows and n columns, in the form that the kernels read fastest. It is
+// bound to the NR and KC of the table that it was made for, which Init takes from the active one.
+// Any number of operations may read it at once.
 type Packed[T Float] struct {
 	Table      *Table[T]
 	k, n       int // of the matrix that is packed
@@ -23,8 +23,10 @@ type Packed[T Float] struct {
 
 // Init makes p the unfilled packed form of matrices of k rows and n columns. It returns false if
 // that is larger than memory can be.
-func (p *Packed[T]) Init(k, n int) bool {
-	t := Active[T]()
+func (p *Packed[T]) Init(k, n int) bool { return p.InitFor(Active[T](), k, n) }
+
+// InitFor is Init for a table that need not be the active one: Pairs', for one.
+func (p *Packed[T]) InitFor(t *Table[T], k, n int) bool {
 	*p = Packed[T]{Table: t, k: k, n: n, rows: k, cols: n, Size: num.Times(k, PanelCount(t, n)*t.NR)}
 	return num.Times(p.Size, Size[T]()) < math.MaxInt
 }
