@@ -19,6 +19,7 @@ import (
 const (
 	avx2   = "MMX+ AVX AVX2 FMA3"
 	avx512 = avx2 + " AVX512F AVX512VL AVX512BW AVX512DQ BMI2"
+	bf16   = avx512 + " AVX512_BF16"
 )
 
 var programs = []struct {
@@ -40,6 +41,7 @@ var programs = []struct {
 	{"./vector -float 64 -isa avx512", "amd64", avx512},
 	{"./taps -isa avx512", "amd64", avx512},
 	{"./pool -isa avx512", "amd64", avx512},
+	{"./gemm -float 32 -isa bf16", "amd64", bf16},
 	{"./simd -isa neon", "arm64", ""},
 	{"./pool -isa neon", "arm64", ""},
 	{"./neon/gemm -float 32", "arm64", ""},

@@ -9,8 +9,8 @@ package evex
 
 import "fmt"
 
-// opcode is an instruction whose vectors have 32-bit elements, in the map 0F38 with W = 0. Its tuple
-// is full: a displacement of a byte counts vectors or, for a broadcast, elements.
+// opcode is an instruction whose vectors have 32-bit elements, in the map 0F38 with W = 0. Its
+// tuple is full: a displacement of a byte counts vectors or, for a broadcast, elements.
 type opcode struct {
 	prefix byte // pp: 0, or 1, 2, 3 for 66, F3, F2
 	byte   byte

@@ -21,6 +21,9 @@ func main() {
 				ragged(s, rows, p)
 			}
 		}
+		if s.Pairs { // the others move pairs as they do float32s
+			return
+		}
 		for _, w := range panels.Wides[s.Name] {
 			wide(s, w[0], w[1])
 		}
@@ -36,9 +39,13 @@ func main() {
 	})
 }
 
-// begin opens a kernel: sgemm for float32, dgemm for float64.
+// begin opens a kernel: sgemm for float32, dgemm for float64, bgemm for pairs of bfloat16.
 func begin(s isa.Set, kind, doc string) {
-	name := fmt.Sprintf("%cgemm%s%s", map[int]rune{32: 's', 64: 'd'}[s.Float], kind, s.Name)
+	letter := map[int]rune{32: 's', 64: 'd'}[s.Float]
+	if s.Pairs {
+		letter = 'b'
+	}
+	name := fmt.Sprintf("%cgemm%s%s", letter, kind, s.Name)
 	const signature = "func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)"
 	TEXT(name, attr.NOSPLIT, s.Typed(signature))
 	Doc(name + " " + doc)

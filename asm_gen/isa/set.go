@@ -1,9 +1,10 @@
 // Package isa is the small vocabulary that the generators on avo are written in: instruction sets
 // with their registers, loops over slices with their tails, folds, and parts of vectors. AVX2 and
-// AVX-512 take what avo prints as it is; NEON's is lowered to arm64 by package lower.
+// AVX-512 take what avo prints as it is; package lower lowers NEON's to arm64, and package evex
+// puts bytes in place of AVX512_BF16's instructions.
 //
-// Vector registers are named by number, because a kernel's plan for them is
-// part of its design; general registers are left to avo's allocator.
+// Vector registers are named by number, because a kernel's plan for them is part of its design;
+// general registers are left to avo's allocator.
 package isa
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 	"regexp"
 
+	"github.com/steppe-ml/steppe/asm_gen/evex"
 	"github.com/steppe-ml/steppe/asm_gen/neon/lower"
 
 	"github.com/mmcloughlin/avo/build"
@@ -28,6 +30,7 @@ type Set struct {
 	Opmasks   bool   // whether there are opmasks
 	Counts    bool   // whether tails are counted, and have no mask
 	Float     int    // bits of an element: 32 or 64
+	Pairs     bool   // whether products are of pairs of bfloat16 values, in elements of 32 bits
 	Label     string // what labels of loops begin with
 	reg       func(i int) reg.Register
 }
@@ -36,6 +39,7 @@ type Set struct {
 var Sets = map[string]Set{
 	"avx2":   {Name: "AVX2", Bytes: 32, Registers: 16, Float: 32, reg: Y},
 	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Opmasks: true, Float: 32, reg: Z},
+	"bf16":   {Name: "BF16", Bytes: 64, Registers: 32, Opmasks: true, Pairs: true, Float: 32, reg: Z},
 	"neon":   {Name: "NEON", Bytes: 16, Registers: lower.Registers, Counts: true, Float: 32, reg: X},
 }
 
@@ -106,47 +110,55 @@ func Ptr(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: bas
 // Program generates one file: the kernels that emit writes for the set named by
 // the flag -isa, on elements of the bits that the flag -float says.
 func Program(emit func(Set)) {
-	isa := flag.String("isa", "", "instruction set: avx2, avx512 or neon")
+	isa := flag.String("isa", "", "instruction set: avx2, avx512, bf16 or neon")
 	float := flag.Int("float", 32, "bits of an element: 32 or 64")
 	flag.Parse()
 	s, ok := Sets[*isa]
 	if !ok {
-		fail(fmt.Sprintf("-isa %q: want avx2, avx512 or neon", *isa))
+		fail(fmt.Sprintf("-isa %q: want avx2, avx512, bf16 or neon", *isa))
 	}
-	if s.Float = *float; s.Float != 32 && s.Float != 64 {
-		fail(fmt.Sprintf("-float %d: want 32 or 64", *float))
+	if s.Float = *float; s.Float != 32 && (s.Float != 64 || s.Pairs) {
+		want := "32 or 64"
+		if s.Pairs {
+			want = "32, the bits of a pair"
+		}
+		fail(fmt.Sprintf("-float %d: want %s", *float, want))
 	}
 	if s.Name == "NEON" {
 		build.ConstraintExpr("arm64,!purego")
 		emit(s)
-		generateLowered()
+		generateThrough(lower.Assembly)
 		return
 	}
 	build.ConstraintExpr("amd64,!purego")
 	emit(s)
+	if s.Pairs {
+		generateThrough(evex.Assembly)
+		return
+	}
 	build.Generate()
 }
 
-// generateLowered lets avo write its assembly to a file that is then lowered to arm64's.
-func generateLowered() {
+// generateThrough lets avo write its assembly to a file, from which rewrite makes what is wanted.
+func generateThrough(rewrite func(text []byte) ([]byte, error)) {
 	out := flag.Lookup("out").Value
 	path := out.String()
-	amd64, err := os.CreateTemp("", "asm_gen")
+	printed, err := os.CreateTemp("", "asm_gen")
 	if err != nil {
 		fail(err)
 	}
-	defer os.Remove(amd64.Name())
-	if err := out.Set(amd64.Name()); err != nil {
+	defer os.Remove(printed.Name())
+	if err := out.Set(printed.Name()); err != nil {
 		fail(err)
 	}
 	build.Generate()
-	text, err := io.ReadAll(amd64)
+	text, err := io.ReadAll(printed)
 	if err != nil {
 		fail(err)
 	}
-	arm64, err := lower.Assembly(text)
+	rewritten, err := rewrite(text)
 	if err == nil {
-		err = os.WriteFile(path, arm64, 0o644)
+		err = os.WriteFile(path, rewritten, 0o644)
 	}
 	if err != nil {
 		fail(err)

@@ -12,6 +12,9 @@ import "fmt"
 // are enough for the FMAs in flight, and 12 share the load of B's row. Tiles of more
 // rows were slower in a trial (docs/TUNING.md).
 //
+// Products of pairs on AVX512_BF16 have the tiles of AVX-512 that are whole vectors wide: VDPBF16PS
+// has the operands and the place of an FMA.
+//
 // NEON multiplies by an element of a register, so elements of A are loaded by
 // vectors, too: tiles are nearly square. Those of one vector have as many rows as
 // four units have FMAs in flight.
@@ -25,6 +28,7 @@ var Of = map[string][]Panel{
 		{Rows: 12, Fewest: 2, Most: 2},
 		{Rows: 8, Fewest: 3, Most: 3, Broad: true},
 	},
+	"BF16": {{Rows: 12, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}},
 	"NEON": {{Rows: 16, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}, {Rows: 8, Fewest: 3, Most: 3}},
 }
 

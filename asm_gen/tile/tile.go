@@ -120,7 +120,7 @@ func (t Tile) StepAt(b, row func(int) operand.Mem) {
 	}
 	if t.Wide() && t.Vectors == 1 {
 		for i := range t.Rows {
-			t.VFMADD231_BCST(row(i), t.B(0), t.Acc(i, 0))
+			t.AddProducts_BCST(row(i), t.B(0), t.Acc(i, 0))
 		}
 		return
 	}
@@ -128,7 +128,7 @@ func (t Tile) StepAt(b, row func(int) operand.Mem) {
 		element := t.Spare(i)
 		t.VBROADCAST(row(i), element)
 		for v := range t.Vectors {
-			t.VFMADD231(t.B(v), element, t.Acc(i, v))
+			t.AddProducts(t.B(v), element, t.Acc(i, v))
 		}
 	}
 }

@@ -57,9 +57,10 @@ func TestChecksCanFail(t *testing.T) {
 	const (
 		amd64, avx512, double512 = "sgemm_avx2_amd64.s", "sgemm_avx512_amd64.s", "dgemm_avx512_amd64.s"
 		arm64, double            = "sgemm_neon_arm64.s", "dgemm_neon_arm64.s"
+		pairs                    = "bgemm_bf16_amd64.s"
 		conv, framed             = "tile_avx2_amd64.s", "tile_neon_arm64.s"
 	)
-	good := map[string]string{conv: goodConv, framed: goodFrame, amd64: goodAVX2, avx512: goodAVX512, double512: goodDouble512, arm64: goodARM64, double: goodDouble}
+	good := map[string]string{conv: goodConv, framed: goodFrame, amd64: goodAVX2, avx512: goodAVX512, double512: goodDouble512, arm64: goodARM64, double: goodDouble, pairs: goodPairs}
 	for path, content := range good {
 		for _, c := range checks {
 			assert.Empty(t, c.find(parse(path, content)), "%s: %s", path, c.name)
@@ -105,15 +106,15 @@ func TestChecksCanFail(t *testing.T) {
 		{"ends", arm64, "\tRET\n", "", "sgemm1x12NEON: does not end in RET"},
 		{"GEMM loops", conv, "Y2, Y3, Y0", "X2, X3, X0", "tile1x8AVX2: tileK sums in registers of the wrong width: VFMADD231PS X2, X3, X0"},
 		{"GEMM loops", conv, "PREFETCHT0 (DX)", "VMOVUPS (DX), Y1", "tile1x8AVX2: tileAsk has 0 FMAs for 1 rows of 1 vectors"},
-		{"GEMM loops", conv, "tile1x8", "tileOne", "tileOneAVX2: is not named <s|d>gemm[Wide|Halves]<rows>x<columns>AVX2"},
+		{"GEMM loops", conv, "tile1x8", "tileOne", "tileOneAVX2: is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>AVX2"},
 		{"GEMM loops", amd64, "Y6, Y1", "X6, X1", "sgemm2x16AVX2: twoK sums in registers of the wrong width: VFMADD231PS Y5, X6, X1"},
 		{"GEMM loops", amd64, "\tVFMADD231PS  Y5, Y7, Y3\n", "", "sgemm2x16AVX2: twoK has 3 FMAs for 2 rows of 2 vectors"},
 		{"GEMM loops", amd64, "Y5, Y7, Y3", "Y5, Y7, Y2", "sgemm2x16AVX2: twoK has 3 accumulators for 4 FMAs"},
 		{"GEMM loops", amd64, "VBROADCASTSS (AX)(DI*1), Y7", "VMOVAPS Y6, Y7", "sgemm2x16AVX2: twoK reads 1 elements of A for 2 rows"},
 		{"GEMM loops", amd64, "VMOVUPS      32(CX), Y5", "VMOVAPS Y4, Y5", "sgemm2x16AVX2: has no K loop for 2 vectors"},
 		{"GEMM loops", amd64, "DECQ         DX", "DECQ k+16(FP)", "sgemm2x16AVX2: twoK uses the stack: DECQ k+16(FP)"},
-		{"GEMM loops", amd64, "sgemm2x16AVX2", "sgemm2AVX2", "sgemm2AVX2: is not named <s|d>gemm[Wide|Halves]<rows>x<columns>AVX2"},
-		{"GEMM loops", amd64, "sgemm2x16AVX2", "gemm2x16AVX2", "gemm2x16AVX2: is not named <s|d>gemm[Wide|Halves]<rows>x<columns>AVX2"},
+		{"GEMM loops", amd64, "sgemm2x16AVX2", "sgemm2AVX2", "sgemm2AVX2: is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>AVX2"},
+		{"GEMM loops", amd64, "sgemm2x16AVX2", "gemm2x16AVX2", "gemm2x16AVX2: is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>AVX2"},
 		{"GEMM loops", amd64, "sgemm2x16AVX2", "sgemm2x12AVX2", "sgemm2x12AVX2: 12 columns are no whole vectors of 8"},
 		{"GEMM loops", amd64, "sgemm2x16AVX2", "sgemm2x24AVX2", "sgemm2x24AVX2: has no K loop for 3 vectors"},
 		{"GEMM loops", amd64, "sgemm2x16AVX2", "sgemm3x16AVX2", "sgemm3x16AVX2: twoK has 4 FMAs for 3 rows of 2 vectors"},
@@ -141,10 +142,20 @@ func TestChecksCanFail(t *testing.T) {
 		{"GEMM loops", avx512, "sgemm2x16", "sgemm2x32", "sgemm2x32AVX512: has no K loop for 2 vectors, masked"},
 		{"GEMM loops", avx512, "sgemm2x16", "sgemm2x32", "sgemm1x32AVX512: has no K loop for 1 vectors, masked"},
 		{"GEMM loops", avx512, "VMOVUPS.Z    64(CX), K1, Z17", "VMOVUPS 64(CX), Z17", "sgemm1x32AVX512: has no K loop for 2 vectors, masked"},
-		{"GEMM loops", amd64, "sgemm1x8AVX2", "sgemmHalves1x8AVX2", "sgemmHalves1x8AVX2: is not named <s|d>gemm[Wide|Halves]<rows>x<columns>AVX2"},
+		{"GEMM loops", amd64, "sgemm1x8AVX2", "sgemmHalves1x8AVX2", "sgemmHalves1x8AVX2: is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>AVX2"},
 		{"GEMM loops", double512, "Y2, Y3, Y0", "Z2, Z3, Z0", "dgemmHalves2x4AVX512: halfK sums in registers of the wrong width: VFMADD231PD Z2, Z3, Z0"},
 		{"GEMM loops", double512, "Z2, Z1\n", "Y2, Y1\n", "dgemm2x8AVX512: oneK sums in registers of the wrong width: VFMADD231PD.BCST (AX)(DI*1), Y2, Y1"},
 		{"GEMM loops", double512, "dgemm1x16", "dgemm1x32", "dgemm1x32AVX512: has no K loop for 4 vectors, masked"},
+		{"name", pairs, "bgemm1x32BF16", "bgemm1x32AVX512", "bgemm1x32AVX512: is in a file of BF16"},
+		{"reserved registers", pairs, "(%rax){1to16}", "(%r15){1to16}", "bgemm2x16BF16: VDPBF16PS.BCST (R15), Z2, Z0"},
+		{"reserved registers", pairs, "(%rax,%rdi,1){1to16}", "(%rax,%rbp,1){1to16}", "bgemm2x16BF16: VDPBF16PS.BCST (AX)(BP*1), Z2, Z1"},
+		{"GEMM loops", pairs, "bgemm1x32", "sgemm1x32", "sgemm1x32BF16: is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>BF16"},
+		{"GEMM loops", pairs, "%zmm2,%zmm1", "%zmm2,%ymm1", "bgemm2x16BF16: oneK sums in registers of the wrong width: VDPBF16PS.BCST (AX)(DI*1), Z2, Y1"},
+		{"GEMM loops", pairs, "%zmm2,%zmm1", "%zmm2,%zmm0", "bgemm2x16BF16: oneK has 1 accumulators for 2 FMAs"},
+		{"GEMM loops", pairs, "(%rax){1to16}", "%zmm2", "bgemm2x16BF16: oneK reads 1 elements of A for 2 rows"},
+		{"GEMM loops", pairs, "vdpbf16ps (%rax)", "vfmadd231ps (%rax)", "bgemm2x16BF16: oneK multiplies other elements: VFMADD231PS.BCST (AX), Z2, Z0"},
+		{"GEMM loops", pairs, "vdpbf16ps %zmm17", "vmulps %zmm17", "bgemm1x32BF16: twoK has 1 FMAs for 1 rows of 2 vectors"},
+		{"GEMM loops", avx512, "VFMADD231PS.BCST (AX), Z2", "VDPBF16PS.BCST (AX), Z2", "sgemm2x16AVX512: oneK multiplies other elements: VDPBF16PS.BCST (AX), Z2, Z0"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmla v2.2s", "sgemm1x12NEON: threeK sums in registers of the wrong width: fmla v2.2s, v26.4s, v27.s[0]"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmla v1.4s", "sgemm1x12NEON: threeK has 3 FMAs for 2 accumulators"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmul v2.4s", "sgemm1x12NEON: threeK has 1 vector instructions besides loads and FMAs"},

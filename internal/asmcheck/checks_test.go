@@ -18,6 +18,7 @@ type set struct {
 	// Whether kernels for panels have K loops without a mask, and with one.
 	unmasked, masked bool
 	byLanes          bool // FMAs multiply by lanes, so vectors of A are as good as elements
+	pairs            bool // GEMM kernels multiply pairs of bfloat16 values
 }
 
 var sets = map[string]set{
@@ -28,6 +29,10 @@ var sets = map[string]set{
 	},
 	"AVX512": {
 		arch: "amd64", lanes: 16, masked: true,
+		sums: regexp.MustCompile(`^Z\d+$`),
+	},
+	"BF16": {
+		arch: "amd64", lanes: 16, masked: true, pairs: true,
 		sums: regexp.MustCompile(`^Z\d+$`),
 	},
 	"NEON": {
@@ -238,8 +243,8 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^(?:tile|([sd])gemm)(Wide|Halves)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
-	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD](\.BCST)?|VFML[AS]|fml[as])$`)
+	tile   = regexp.MustCompile(`^(?:tile|([sdb])gemm)(Wide|Halves)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
+	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD](\.BCST)?|VDPBF16PS(\.BCST)?|VFML[AS]|fml[as])$`)
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ|ldr)$`) // loads of B's vectors
 	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                         // of them, those under a mask
 	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD](\.P)?|VLD1R(\.P)?|.*\.BCST)$`) // loads of A's elements
@@ -254,7 +259,8 @@ type gemmKernel struct {
 	rows, columns int
 }
 
-// gemm returns the kernel of that name, if it is one of the file's ISA. Only AVX-512 has halves.
+// gemm returns the kernel of that name, if it is one of the file's ISA. Only AVX-512 has halves,
+// and only sets of pairs have bgemm.
 func gemm(s *source, name string) (k gemmKernel, ok bool) {
 	m := tile.FindStringSubmatch(name)
 	if m == nil || m[5] != s.isa {
@@ -269,7 +275,7 @@ func gemm(s *source, name string) (k gemmKernel, ok bool) {
 	if m[1] == "d" {
 		k.lanes /= 2
 	}
-	return k, s.isa == "AVX512" || !k.halved
+	return k, (s.isa == "AVX512" || !k.halved) && k.pairs == (m[1] == "b")
 }
 
 // loops returns the K loops that k must have. A wide tile has one. Otherwise
@@ -313,7 +319,7 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
 		if strings.Contains(f.name, "gemm") || strings.HasPrefix(f.name, "tile") {
-			wrong = append(wrong, "is not named <s|d>gemm[Wide|Halves]<rows>x<columns>"+s.isa)
+			wrong = append(wrong, "is not named <s|d|b>gemm[Wide|Halves]<rows>x<columns>"+s.isa)
 		}
 		return wrong
 	}
@@ -455,6 +461,9 @@ func countK(loop block, of set) kLoop {
 				destination = i.operands[0]
 			}
 			l.accumulators[destination] = true
+			if of.pairs != strings.HasPrefix(i.op, "VDPBF16PS") {
+				l.wrong = append(l.wrong, fmt.Sprintf("%s multiplies other elements: %v", loop.label, i))
+			}
 			if !of.sums.MatchString(destination) {
 				l.wrong = append(l.wrong, fmt.Sprintf("%s sums in registers of the wrong width: %v", loop.label, i))
 			}

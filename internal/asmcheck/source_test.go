@@ -33,19 +33,22 @@ type block struct {
 }
 
 // instruction is a mnemonic with its operands, the destination last. One that
-// the assembler does not know, and that is given as a word, is what its
-// comment says, where the destination is first.
+// the assembler does not know, and that is given as a word or as bytes, is what its
+// comment says: for a word, with the destination first.
 type instruction struct {
 	op       string
 	operands []string
 	word     string // 8 hexadecimal digits, of a word with a comment
+	bytes    string // hexadecimal digits, of bytes with a comment
+	gnu      string // their comment
 }
 
 var (
-	fileName = regexp.MustCompile(`^(\w+)_(avx2|avx512|neon)_(amd64|arm64)\.s$`)
+	fileName = regexp.MustCompile(`^(\w+)_(avx2|avx512|bf16|neon)_(amd64|arm64)\.s$`)
 	text     = regexp.MustCompile(`^TEXT\s+·(\w+)\(SB\),\s*(.*),\s*\$(\S+)$`)
 	label    = regexp.MustCompile(`^(\w+):$`)
 	word     = regexp.MustCompile(`^WORD\s+\$0x([0-9a-f]{8}) // (\S+) (.*)$`)
+	encoded  = regexp.MustCompile(`^(BYTE \$0x[0-9a-f]{2}(?:; BYTE \$0x[0-9a-f]{2})*) // (\S+ \S+)$`)
 	code     = regexp.MustCompile(`^(\S+)\s*(.*?)\s*(?://.*)?$`)
 	// Commas within parentheses or brackets don't separate operands.
 	operand = regexp.MustCompile(`(?:\[[^\]]*\]|\([^)]*\)|[^,\[(])+`)
@@ -77,6 +80,9 @@ func parse(path, content string) *source {
 		var operands string
 		if m := word.FindStringSubmatch(line); m != nil {
 			i.word, i.op, operands = m[1], m[2], m[3]
+		} else if m := encoded.FindStringSubmatch(line); m != nil {
+			i.bytes, i.gnu = strings.NewReplacer("BYTE $0x", "", "; ", "").Replace(m[1]), m[2]
+			i.op, operands = fromGNU(m[2])
 		} else {
 			m = code.FindStringSubmatch(line)
 			i.op, operands = m[1], m[2]
@@ -87,6 +93,50 @@ func parse(path, content string) *source {
 		last.code = append(last.code, i)
 	}
 	return s
+}
+
+var (
+	gnuVector  = regexp.MustCompile(`%([xyz])mm(\d+)`)
+	gnuMask    = regexp.MustCompile(`,([^,]+)\{%k(\d)\}`)
+	gnuAddress = regexp.MustCompile(`(-?)(?:0x([0-9a-f]+))?\(%(\w+)(?:,%(\w+),(\d))?\)`)
+	gnuTo      = regexp.MustCompile(`\{1to\d+\}`)
+)
+
+// fromGNU returns amd64's instruction in Go's syntax, for what the GNU assembler's has of EVEX.
+func fromGNU(gnu string) (op, operands string) {
+	op, operands, _ = strings.Cut(gnu, " ")
+	op = strings.ToUpper(op)
+	if gnuTo.MatchString(operands) {
+		op, operands = op+".BCST", gnuTo.ReplaceAllString(operands, "")
+	}
+	if unzeroed, zeroes := strings.CutSuffix(operands, "{z}"); zeroes {
+		op, operands = op+".Z", unzeroed
+	}
+	operands = gnuMask.ReplaceAllString(operands, ",K$2,$1")
+	operands = gnuVector.ReplaceAllStringFunc(operands, func(r string) string {
+		return strings.ToUpper(r[1:2]) + r[len("%zmm"):]
+	})
+	operands = gnuAddress.ReplaceAllStringFunc(operands, func(a string) string {
+		m := gnuAddress.FindStringSubmatch(a)
+		displacement := ""
+		if n, err := strconv.ParseUint(m[2], 16, 32); err == nil && n > 0 {
+			displacement = m[1] + strconv.FormatUint(n, 10)
+		}
+		address := displacement + "(" + general(m[3]) + ")"
+		if m[4] != "" {
+			address += "(" + general(m[4]) + "*" + m[5] + ")"
+		}
+		return address
+	})
+	return op, operands
+}
+
+// general returns Go's name of a general register of amd64: rax is AX.
+func general(gnu string) string {
+	if len(gnu) == 3 && gnu[2] >= 'a' || gnu == "rsp" {
+		gnu = gnu[1:]
+	}
+	return strings.ToUpper(gnu)
 }
 
 func (i instruction) String() string { return i.op + " " + strings.Join(i.operands, ", ") }

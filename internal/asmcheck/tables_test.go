@@ -75,7 +75,11 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 		case "panelKernels":
 			kind, float := instance(kernel)
 			prefix := map[string]string{"TileKernel float32": "sgemm", "TileKernel float64": "dgemm", "TapKernel float32": "tile"}
-			misplaced = append(misplaced, misplacedIn(panels, prefix[identifier(kind)+" "+identifier(float)], widths)...)
+			of := identifier(kind) + " " + identifier(float)
+			if of == "TileKernel float32" && ofPairs(panels) {
+				prefix[of] = "bgemm"
+			}
+			misplaced = append(misplaced, misplacedIn(panels, prefix[of], widths)...)
 			return false
 		case "TileKernel", "TapKernel": // of no panel
 			for _, kernel := range list.Elts {
@@ -85,6 +89,17 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 		return true
 	})
 	return misplaced
+}
+
+// ofPairs reports whether the first kernel is one of a set that multiplies pairs.
+func ofPairs(panels []ast.Expr) bool {
+	for _, p := range panels {
+		if _, kernels := panel(p, nil); len(kernels) > 0 {
+			m := tile.FindStringSubmatch(identifier(kernels[0]))
+			return m != nil && sets[m[5]].pairs
+		}
+	}
+	return false
 }
 
 // instance returns the generic type and the argument of an instance of it.
@@ -209,8 +224,13 @@ func TestMisplacedTilesAreFound(t *testing.T) {
 		"[]panelKernels[TapKernel[float32]]{{8, []TapKernel[float32]{tile1x8AVX512}}, {wide, []TapKernel[float32]{tileHalves1x16AVX512}}}":            {"tileHalves1x16AVX512"},
 		"panelKernels[TileKernel[float32]]{wide, []TileKernel[float32]{sgemm1x16AVX512}}":                                                             nil,
 		"panelKernels[TileKernel[float32]]{wide, []TileKernel[float32]{sgemm1x16AVX512, sgemm1x16AVX512}}":                                            {"sgemm1x16AVX512"},
-		"[]TapKernel[float32]{tile1x8AVX2}":   {"tile1x8AVX2"},
-		"[]TileKernel[float32]{sgemm1x8AVX2}": {"sgemm1x8AVX2"},
+		tiles("bgemm1x8BF16, bgemm2x8BF16"): nil,
+		tiles("bgemm1x8BF16, sgemm2x8BF16"): {"sgemm2x8BF16"},
+		tiles("sgemm1x8BF16"):               {"sgemm1x8BF16"},
+		tiles("bgemm1x8AVX512"):             {"bgemm1x8AVX512"},
+		"[]panelKernels[TileKernel[float64]]{{8, []TileKernel[float64]{bgemm1x8BF16}}}": {"bgemm1x8BF16"},
+		"[]TapKernel[float32]{tile1x8AVX2}":                                             {"tile1x8AVX2"},
+		"[]TileKernel[float32]{sgemm1x8AVX2}":                                           {"sgemm1x8AVX2"},
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "kernels.go", "package p; const wide = 16; var t = "+table, 0)
 		require.NoError(t, err)

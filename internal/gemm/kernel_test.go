@@ -225,9 +225,11 @@ func testTranspose[T Float](t *testing.T) {
 
 // eachTile calls f for every kernel of the active table with every number of
 // columns that it takes.
-func eachTile[T Float](f func(kernel TileKernel[T], rows, n, nr int)) {
+func eachTile[T Float](f func(kernel TileKernel[T], rows, n, nr int)) { eachTileOf(Active[T](), f) }
+
+func eachTileOf[T Float](tb *Table[T], f func(kernel TileKernel[T], rows, n, nr int)) {
 	fewest := 1
-	for _, p := range Active[T]().panels {
+	for _, p := range tb.panels {
 		for i, kernel := range p.tile {
 			for n := fewest; n <= p.columns; n++ {
 				f(kernel, i+1, n, p.columns)
@@ -235,13 +237,12 @@ func eachTile[T Float](f func(kernel TileKernel[T], rows, n, nr int)) {
 		}
 		fewest = p.columns + 1
 	}
-	broad := Active[T]().broad
-	for i, kernel := range broad.tile {
-		for n := Active[T]().NR + 1; n <= broad.columns; n++ {
-			f(kernel, i+1, n, broad.columns)
+	for i, kernel := range tb.broad.tile {
+		for n := tb.NR + 1; n <= tb.broad.columns; n++ {
+			f(kernel, i+1, n, tb.broad.columns)
 		}
 	}
-	for i, kernels := range Active[T]().wide {
+	for i, kernels := range tb.wide {
 		for _, w := range kernels {
 			f(w.kernel, i+1, w.columns, w.columns)
 		}
@@ -283,15 +284,17 @@ type tileData[T Float] struct {
 	margin         int
 }
 
-// tileMemory is where operands come from, with a margin around C.
+// tileMemory is where operands come from, with a margin around C. They are for kernels of a table,
+// the active one if it is nil.
 type tileMemory[T Float] struct {
 	allocate func(operand, n int) []T
 	margin   int
+	table    *Table[T]
 }
 
 // anywhere is ordinary memory.
 func anywhere[T Float]() tileMemory[T] {
-	return tileMemory[T]{func(_, n int) []T { return make([]T, n) }, 16}
+	return tileMemory[T]{allocate: func(_, n int) []T { return make([]T, n) }, margin: 16}
 }
 
 func newTileData[T Float](r *rand.Rand, call tileCall[T], nr int, memory tileMemory[T]) *tileData[T] {
@@ -314,7 +317,7 @@ func newTileData[T Float](r *rand.Rand, call tileCall[T], nr int, memory tileMem
 	if d.k > 0 { // else they are nil
 		d.a = operand(0, d.aAt(rows-1, d.k-1)+1)
 		read := nr // of B's last row
-		if Active[T]().MasksB {
+		if tb := memory.table; tb == nil && Active[T]().MasksB || tb != nil && tb.MasksB {
 			read = d.n
 		}
 		d.b = operand(1, (d.k-1)*d.bRow+read)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/steppe-ml/steppe/internal/simdtest"
 )
 
 // The arithmetic of pairs is held to math/big's here.
@@ -123,7 +125,7 @@ func pairOf(even, odd float32) float32 {
 // The odd product is added first, and each on its own.
 func TestPairsOrder(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	for _, c := range []struct{ before, aEven, aOdd, bEven, bOdd, want float32 }{
+	cases := []struct{ before, aEven, aOdd, bEven, bOdd, want float32 }{
 		{1, 0x1p-12, 0x1.8p-12, 0x1p-12, 0x1p-12, 1 + 0x1p-22}, // the odd one rounds up, and then a tie goes up
 		{1, 0x1.8p-12, 0x1p-12, 0x1p-12, 0x1p-12, 1 + 0x1p-23}, // a tie goes down first
 		{0, 0x1p127, 0x1p127, -2, 2, inf},                      // what is infinite stays so
@@ -137,16 +139,19 @@ func TestPairsOrder(t *testing.T) {
 		{0, 1, 0x1p-127, 1, 0x1p127, 1},
 		{0, 0x1p-63, 0x1p-63, 0x1p-63, 0x1p-64, 0x1p-126}, // the odd product is flushed
 		{0, 0x1p-63, 0x1p-63, 0x1p-64, 0x1p-63, 0x1.8p-126},
-	} {
-		a := [2]float32{pairOf(0, c.before), pairOf(c.aEven, c.aOdd)}
-		var b [2][32]float32
-		b[0][0], b[1][0] = pairOf(0, 1), pairOf(c.bEven, c.bOdd)
-		var got float32
-		Pairs().panels[0].tile[0](1, 1, 2, &a[0], 2, 1, 2, &b[0][0], len(b[0]), &got, 1, 1, 0, nil, nil, false)
-		if c.want != c.want {
-			assert.True(t, got != got, "%+v gives %v", c, got)
-		} else {
-			assert.Equal(t, math.Float32bits(c.want), math.Float32bits(got), "%+v gives %x", c, got)
-		}
 	}
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, c := range cases {
+			a := [2]float32{pairOf(0, c.before), pairOf(c.aEven, c.aOdd)}
+			var b [2][32]float32
+			b[0][0], b[1][0] = pairOf(0, 1), pairOf(c.bEven, c.bOdd)
+			var got float32
+			Pairs().panels[0].tile[0](1, 1, 2, &a[0], 2, 1, 2, &b[0][0], len(b[0]), &got, 1, 1, 0, nil, nil, false)
+			if c.want != c.want {
+				assert.True(t, got != got, "%+v gives %v", c, got)
+			} else {
+				assert.Equal(t, math.Float32bits(c.want), math.Float32bits(got), "%+v gives %x", c, got)
+			}
+		}
+	})
 }
