@@ -41,6 +41,7 @@ var programs = []struct {
 	{"./vector -float 64 -isa avx512", "amd64", avx512},
 	{"./taps -isa avx512", "amd64", avx512},
 	{"./pool -isa avx512", "amd64", avx512},
+	{"./simd -isa bf16", "amd64", bf16},
 	{"./gemm -float 32 -isa bf16", "amd64", bf16},
 	{"./simd -isa neon", "arm64", ""},
 	{"./pool -isa neon", "arm64", ""},

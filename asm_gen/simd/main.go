@@ -12,6 +12,10 @@ import (
 
 func main() {
 	isa.Program(func(s isa.Set) {
+		if s.Pairs {
+			pairKernels(s)
+			return
+		}
 		axpy(s)
 		axpyTo(s)
 		scale(s)

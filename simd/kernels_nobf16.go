@@ -1,6 +1,8 @@
+//go:build !amd64 || purego
+
 package simd
 
-// detectedBF16 is AVX512_BF16, which has no kernels yet.
+// detectedBF16 is AVX512_BF16, which this machine or build lacks.
 const detectedBF16 = false
 
 func pairsKernels() *pairsTable { return &genericPairs }

@@ -1,0 +1,11 @@
+//go:build amd64 && !purego
+
+package simd
+
+import (
+	"testing"
+
+	"github.com/steppe-ml/steppe/internal/tabletest"
+)
+
+func TestKernelsOfPairsAreAssembly(t *testing.T) { tabletest.Check(t, &bf16Pairs, nil) }
