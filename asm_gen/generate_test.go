@@ -43,6 +43,7 @@ var programs = []struct {
 	{"./pool -isa avx512", "amd64", avx512},
 	{"./simd -isa bf16", "amd64", bf16},
 	{"./gemm -float 32 -isa bf16", "amd64", bf16},
+	{"./gemm -float 32 -isa pairs", "amd64", avx2 + " SSE"}, // SSE: LDMXCSR and STMXCSR
 	{"./simd -isa neon", "arm64", ""},
 	{"./pool -isa neon", "arm64", ""},
 	{"./neon/gemm -float 32", "arm64", ""},

@@ -16,7 +16,11 @@ import (
 
 func main() {
 	isa.Program(func(s isa.Set) {
-		for _, p := range panels.Of[s.Name] {
+		of := s.Name
+		if s.SplitsPairs() {
+			of += " pairs"
+		}
+		for _, p := range panels.Of[of] {
 			for rows := 1; rows <= p.Rows; rows++ {
 				ragged(s, rows, p)
 			}
@@ -78,6 +82,9 @@ func (t gemm) loop() {
 	if t.unrolls() {
 		d = t.distances()
 	}
+	if t.SplitsPairs() {
+		t.beginPairs()
+	}
 	Label(t.Label)
 	t.multiply(d)
 	t.finish()
@@ -92,6 +99,10 @@ func (t gemm) loop() {
 func (t gemm) multiply(d distances) {
 	t.Clear()
 	t.PrefetchC()
+	if t.SplitsPairs() {
+		LDMXCSR(control())
+		defer func() { LDMXCSR(saved()) }()
+	}
 	if d.a == nil {
 		d.a = GP64()
 	}

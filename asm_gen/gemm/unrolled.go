@@ -13,7 +13,8 @@ const near = 512
 
 // unrolls reports whether the kernel has unrolled loops. Tiles of AVX2 do: their plain loop has 26
 // instructions for 12 FMAs, and takes as long as the FMAs only if nobody else uses the core.
-func (t gemm) unrolls() bool { return !t.Opmasks && !t.wide }
+// Those of pairs have more to do at each step.
+func (t gemm) unrolls() bool { return !t.Opmasks && !t.wide && !t.Pairs }
 
 // distances are the strides of a kernel's operands, which all of its tiles share.
 type distances struct {

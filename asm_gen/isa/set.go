@@ -39,6 +39,7 @@ type Set struct {
 var Sets = map[string]Set{
 	"avx2":   {Name: "AVX2", Bytes: 32, Registers: 16, Float: 32, reg: Y},
 	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Opmasks: true, Float: 32, reg: Z},
+	"pairs":  {Name: "AVX2", Bytes: 32, Registers: 16, Pairs: true, Float: 32, reg: Y},
 	"bf16":   {Name: "BF16", Bytes: 64, Registers: 32, Opmasks: true, Pairs: true, Float: 32, reg: Z},
 	"neon":   {Name: "NEON", Bytes: 16, Registers: lower.Registers, Counts: true, Float: 32, reg: X},
 }
@@ -110,12 +111,12 @@ func Ptr(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: bas
 // Program generates one file: the kernels that emit writes for the set named by
 // the flag -isa, on elements of the bits that the flag -float says.
 func Program(emit func(Set)) {
-	isa := flag.String("isa", "", "instruction set: avx2, avx512, bf16 or neon")
+	isa := flag.String("isa", "", "instruction set: avx2, avx512, neon, or for pairs of bfloat16 pairs (on AVX2) or bf16")
 	float := flag.Int("float", 32, "bits of an element: 32 or 64")
 	flag.Parse()
 	s, ok := Sets[*isa]
 	if !ok {
-		fail(fmt.Sprintf("-isa %q: want avx2, avx512, bf16 or neon", *isa))
+		fail(fmt.Sprintf("-isa %q: want avx2, avx512, neon, pairs or bf16", *isa))
 	}
 	if s.Float = *float; s.Float != 32 && (s.Float != 64 || s.Pairs) {
 		want := "32 or 64"

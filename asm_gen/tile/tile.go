@@ -115,6 +115,10 @@ func (t Tile) Step(b reg.Register, row func(int) operand.Mem) {
 
 // StepAt is Step for a row of B whose vectors lie where b says.
 func (t Tile) StepAt(b, row func(int) operand.Mem) {
+	if t.SplitsPairs() {
+		t.splitStep(b, row)
+		return
+	}
 	for v := range t.Vectors {
 		t.Load(b(v), v, t.B(v))
 	}

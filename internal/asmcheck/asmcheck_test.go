@@ -57,10 +57,10 @@ func TestChecksCanFail(t *testing.T) {
 	const (
 		amd64, avx512, double512 = "sgemm_avx2_amd64.s", "sgemm_avx512_amd64.s", "dgemm_avx512_amd64.s"
 		arm64, double            = "sgemm_neon_arm64.s", "dgemm_neon_arm64.s"
-		pairs                    = "bgemm_bf16_amd64.s"
+		pairs, split             = "bgemm_bf16_amd64.s", "bgemm_avx2_amd64.s"
 		conv, framed             = "tile_avx2_amd64.s", "tile_neon_arm64.s"
 	)
-	good := map[string]string{conv: goodConv, framed: goodFrame, amd64: goodAVX2, avx512: goodAVX512, double512: goodDouble512, arm64: goodARM64, double: goodDouble, pairs: goodPairs}
+	good := map[string]string{conv: goodConv, framed: goodFrame, amd64: goodAVX2, avx512: goodAVX512, double512: goodDouble512, arm64: goodARM64, double: goodDouble, pairs: goodPairs, split: goodSplit}
 	for path, content := range good {
 		for _, c := range checks {
 			assert.Empty(t, c.find(parse(path, content)), "%s: %s", path, c.name)
@@ -155,6 +155,12 @@ func TestChecksCanFail(t *testing.T) {
 		{"GEMM loops", pairs, "(%rax){1to16}", "%zmm2", "bgemm2x16BF16: oneK reads 1 elements of A for 2 rows"},
 		{"GEMM loops", pairs, "vdpbf16ps (%rax)", "vfmadd231ps (%rax)", "bgemm2x16BF16: oneK multiplies other elements: VFMADD231PS.BCST (AX), Z2, Z0"},
 		{"GEMM loops", pairs, "vdpbf16ps %zmm17", "vmulps %zmm17", "bgemm1x32BF16: twoK has 1 FMAs for 1 rows of 2 vectors"},
+		{"GEMM loops", split, "VFMADD231PS  Y1, Y4, Y0\n", "\n", "bgemm1x8AVX2: oneK has 1 FMAs, an odd number for pairs"},
+		{"GEMM loops", split, "VFMADD231PS  Y2, Y5, Y0", "VFMADD231PS  Y2, Y5, Y6", "bgemm1x8AVX2: oneK has 2 accumulators for 1 FMAs"},
+		{"GEMM loops", split, "bgemm1x8", "sgemm1x8", "sgemm1x8AVX2: oneK has 2 FMAs for 1 rows of 1 vectors"},
+		{"MXCSR", split, "STMXCSR n+8(FP)", "MOVQ n+8(FP), AX", "bgemm1x8AVX2: LDMXCSR pairsControl<>+0(SB), but MXCSR isn't stored"},
+		{"MXCSR", split, "LDMXCSR n+8(FP)", "LDMXCSR pairsControl<>+0(SB)", "bgemm1x8AVX2: VBROADCASTSS alpha+88(FP), Y1 with a changed MXCSR"},
+		{"MXCSR", split, "LDMXCSR n+8(FP)", "NOP", "bgemm1x8AVX2: RET  with a changed MXCSR"},
 		{"GEMM loops", avx512, "VFMADD231PS.BCST (AX), Z2", "VDPBF16PS.BCST (AX), Z2", "sgemm2x16AVX512: oneK multiplies other elements: VDPBF16PS.BCST (AX), Z2, Z0"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmla v2.2s", "sgemm1x12NEON: threeK sums in registers of the wrong width: fmla v2.2s, v26.4s, v27.s[0]"},
 		{"GEMM loops", arm64, "fmla v2.4s", "fmla v1.4s", "sgemm1x12NEON: threeK has 3 FMAs for 2 accumulators"},

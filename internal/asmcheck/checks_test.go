@@ -18,7 +18,7 @@ type set struct {
 	// Whether kernels for panels have K loops without a mask, and with one.
 	unmasked, masked bool
 	byLanes          bool // FMAs multiply by lanes, so vectors of A are as good as elements
-	pairs            bool // GEMM kernels multiply pairs of bfloat16 values
+	pairs            bool // FMAs multiply pairs of bfloat16 values
 }
 
 var sets = map[string]set{
@@ -76,6 +76,7 @@ var checks = []check{
 	{"VZEROUPPER", eachFunction(zeroUpper)},
 	{"ends", eachFunction(ends)},
 	{"GEMM loops", eachFunction(gemmLoops)},
+	{"MXCSR", eachFunction(control)},
 }
 
 func eachFunction(find func(s *source, f function) []string) func(s *source) []string {
@@ -233,6 +234,25 @@ func zeroUpper(s *source, f function) (wrong []string) {
 	return wrong
 }
 
+// control: whoever loads MXCSR has stored it first, and loads it again from there before any RET,
+// and before what follows the sums, which begins with alpha.
+func control(_ *source, f function) (wrong []string) {
+	saved, changed := "", false
+	for _, i := range f.all() {
+		switch {
+		case i.op == "STMXCSR":
+			saved = i.operands[0]
+		case i.op == "LDMXCSR" && saved == "":
+			wrong = append(wrong, fmt.Sprintf("%v, but MXCSR isn't stored", i))
+		case i.op == "LDMXCSR":
+			changed = i.operands[0] != saved
+		case changed && (i.op == "RET" || strings.Contains(i.String(), "alpha+")):
+			wrong = append(wrong, fmt.Sprintf("%v with a changed MXCSR", i))
+		}
+	}
+	return wrong
+}
+
 // ends: no function runs into the next one.
 func ends(_ *source, f function) (wrong []string) {
 	all := f.all()
@@ -256,11 +276,12 @@ var (
 type gemmKernel struct {
 	set           // with the lanes of the kernel's type
 	wide, halved  bool
+	split         bool // of pairs, for whose halves there is an FMA each
 	rows, columns int
 }
 
 // gemm returns the kernel of that name, if it is one of the file's ISA. Only AVX-512 has halves,
-// and only sets of pairs have bgemm.
+// and only sets of pairs, and AVX2, have bgemm.
 func gemm(s *source, name string) (k gemmKernel, ok bool) {
 	m := tile.FindStringSubmatch(name)
 	if m == nil || m[5] != s.isa {
@@ -275,7 +296,8 @@ func gemm(s *source, name string) (k gemmKernel, ok bool) {
 	if m[1] == "d" {
 		k.lanes /= 2
 	}
-	return k, (s.isa == "AVX512" || !k.halved) && k.pairs == (m[1] == "b")
+	k.split = m[1] == "b" && s.isa == "AVX2"
+	return k, (s.isa == "AVX512" || !k.halved) && (k.pairs || k.split) == (m[1] == "b")
 }
 
 // loops returns the K loops that k must have. A wide tile has one. Otherwise
@@ -315,6 +337,7 @@ func loopFor(vectors int, masked bool) string {
 // A make r*v FMAs, each with an accumulator of its own, and nothing goes to the
 // stack. A wide tile has the vectors of its columns alone, and may read them as
 // operands of FMAs. An unrolled loop has all of it four times, but the accumulators.
+// Where pairs are split, there are two FMAs for one.
 func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
@@ -345,6 +368,12 @@ func gemmLoops(s *source, f function) (wrong []string) {
 		}
 		if k.wide {
 			l.vectors = k.columns / k.lanes
+		}
+		if k.split {
+			if l.fmas%2 != 0 {
+				wrong = append(wrong, fmt.Sprintf("%s has %d FMAs, an odd number for pairs", loop.label, l.fmas))
+			}
+			l.fmas /= 2
 		}
 		if l.elements != k.rows {
 			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, k.rows))

@@ -91,12 +91,13 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 	return misplaced
 }
 
-// ofPairs reports whether the first kernel is one of a set that multiplies pairs.
+// ofPairs reports whether the first kernel is one of a set that multiplies pairs, or one of AVX2's
+// that do.
 func ofPairs(panels []ast.Expr) bool {
 	for _, p := range panels {
 		if _, kernels := panel(p, nil); len(kernels) > 0 {
 			m := tile.FindStringSubmatch(identifier(kernels[0]))
-			return m != nil && sets[m[5]].pairs
+			return m != nil && (sets[m[5]].pairs || m[1] == "b" && m[5] == "AVX2")
 		}
 	}
 	return false
@@ -226,6 +227,9 @@ func TestMisplacedTilesAreFound(t *testing.T) {
 		"panelKernels[TileKernel[float32]]{wide, []TileKernel[float32]{sgemm1x16AVX512, sgemm1x16AVX512}}":                                            {"sgemm1x16AVX512"},
 		tiles("bgemm1x8BF16, bgemm2x8BF16"): nil,
 		tiles("bgemm1x8BF16, sgemm2x8BF16"): {"sgemm2x8BF16"},
+		tiles("bgemm1x8AVX2, bgemm2x8AVX2"): nil,
+		tiles("bgemm1x8AVX2, sgemm2x8AVX2"): {"sgemm2x8AVX2"},
+		tiles("sgemm1x8AVX2, bgemm2x8AVX2"): {"bgemm2x8AVX2"},
 		tiles("sgemm1x8BF16"):               {"sgemm1x8BF16"},
 		tiles("bgemm1x8AVX512"):             {"bgemm1x8AVX512"},
 		"[]panelKernels[TileKernel[float64]]{{8, []TileKernel[float64]{bgemm1x8BF16}}}": {"bgemm1x8BF16"},

@@ -24,6 +24,7 @@ package gemm
 //go:generate go run -C ../../asm_gen ./gemm -float 64 -isa avx2 -out ../internal/gemm/dgemm_avx2_amd64.s -stubs ../internal/gemm/dgemm_avx2_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./gemm -float 32 -isa avx512 -out ../internal/gemm/sgemm_avx512_amd64.s -stubs ../internal/gemm/sgemm_avx512_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./gemm -float 64 -isa avx512 -out ../internal/gemm/dgemm_avx512_amd64.s -stubs ../internal/gemm/dgemm_avx512_amd64.go -pkg gemm
+//go:generate go run -C ../../asm_gen ./gemm -float 32 -isa pairs -out ../internal/gemm/bgemm_avx2_amd64.s -stubs ../internal/gemm/bgemm_avx2_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./gemm -float 32 -isa bf16 -out ../internal/gemm/bgemm_bf16_amd64.s -stubs ../internal/gemm/bgemm_bf16_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./taps -isa avx2 -out ../internal/gemm/taps_avx2_amd64.s -stubs ../internal/gemm/taps_avx2_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./taps -isa avx512 -out ../internal/gemm/taps_avx512_amd64.s -stubs ../internal/gemm/taps_avx512_amd64.go -pkg gemm

@@ -3,8 +3,6 @@ package gemm
 import (
 	"math"
 	"unsafe"
-
-	"github.com/steppe-ml/steppe/simd"
 )
 
 // A pair is two bfloat16 values that follow each other along k, in the memory of a float32: the
@@ -19,15 +17,10 @@ import (
 // becomes one. What follows the sum is as in other kernels, with beta*C(i,j) added by a fused
 // multiply-add. All tables of pairs give the same bits, save those of NaNs.
 
-// Pairs returns the table whose tile kernels multiply pairs: that of AVX512_BF16 where the active
-// instruction set has it, else the reference. It has neither taps nor dots, so Run and
+// Pairs returns the table whose tile kernels multiply pairs: that of AVX512_BF16 or AVX2 where the
+// active instruction set has it, else the reference. It has neither taps nor dots, so Run and
 // RunInAnyOrder add the same products in the same order, unless the latter splits K.
-func Pairs() *Table[float32] {
-	if t := bf16Table(); t != nil && simd.HasBF16() {
-		return t
-	}
-	return &genericPairs
-}
+func Pairs() *Table[float32] { return pairsTable() }
 
 // kcPairs is the KC of all tables of pairs, since it decides bits.
 const kcPairs = 1024

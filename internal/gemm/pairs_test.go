@@ -139,6 +139,10 @@ func TestPairsOrder(t *testing.T) {
 		{0, 1, 0x1p-127, 1, 0x1p127, 1},
 		{0, 0x1p-63, 0x1p-63, 0x1p-63, 0x1p-64, 0x1p-126}, // the odd product is flushed
 		{0, 0x1p-63, 0x1p-63, 0x1p-64, 0x1p-63, 0x1.8p-126},
+		{0x1p-126, -0x1p-75, 0, 0x1p-76, 0, 0x1p-126}, // halfway to what is denormal
+		{0x1p-126, -0x1.02p-75, 0, 0x1p-76, 0, 0},
+		{-0x1p-126, 0x1p-75, 0, 0x1p-76, 0, -0x1p-126},
+		{-0x1p-126, 0x1.02p-75, 0, 0x1p-76, 0, float32(math.Copysign(0, -1))},
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, c := range cases {
