@@ -42,6 +42,7 @@ var programs = []struct {
 	{"./taps -isa avx512", "amd64", avx512},
 	{"./pool -isa avx512", "amd64", avx512},
 	{"./simd -isa bf16", "amd64", bf16},
+	{"./simd -isa pairs", "amd64", avx2},
 	{"./gemm -float 32 -isa bf16", "amd64", bf16},
 	{"./gemm -float 32 -isa pairs", "amd64", avx2 + " SSE"}, // SSE: LDMXCSR and STMXCSR
 	{"./simd -isa neon", "arm64", ""},

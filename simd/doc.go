@@ -24,5 +24,6 @@ package simd
 
 //go:generate go run -C ../asm_gen ./simd -isa avx2 -out ../simd/vector_avx2_amd64.s -stubs ../simd/vector_avx2_amd64.go -pkg simd
 //go:generate go run -C ../asm_gen ./simd -isa avx512 -out ../simd/vector_avx512_amd64.s -stubs ../simd/vector_avx512_amd64.go -pkg simd
+//go:generate go run -C ../asm_gen ./simd -isa pairs -out ../simd/pairs_avx2_amd64.s -stubs ../simd/pairs_avx2_amd64.go -pkg simd
 //go:generate go run -C ../asm_gen ./simd -isa bf16 -out ../simd/pairs_bf16_amd64.s -stubs ../simd/pairs_bf16_amd64.go -pkg simd
 //go:generate go run -C ../asm_gen ./simd -isa neon -out ../simd/vector_neon_arm64.s -stubs ../simd/vector_neon_arm64.go -pkg simd

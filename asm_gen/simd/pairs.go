@@ -9,8 +9,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// pairKernels are the kernels that round to bfloat16 and make pairs, on AVX512_BF16.
+// pairKernels are the kernels that round to bfloat16 and make pairs: by AVX512_BF16's instructions,
+// or on AVX2 by arithmetic on integers.
 func pairKernels(s isa.Set) {
+	if s.SplitsPairs() {
+		integerPairs(s)
+		return
+	}
 	pairs(s)
 	pairEven(s)
 	pairRows(s)
