@@ -20,7 +20,9 @@ func pairsTable() *Table[float32] {
 }
 
 // pairsAVX2 multiplies the halves of pairs by FMAs of float32s, with MXCSR set to flush what
-// VDPBF16PS flushes. Its sizes are those of AVX2's table for float32, whose words are as large.
+// VDPBF16PS flushes. Its sizes are those of AVX2's table for float32, whose words are as large, but
+// for what counts work, of which a pair is twice as much, and for MC: with 80 rows of 1024 pairs a
+// call takes 90 microseconds at 60 GFLOP/s.
 var pairsAVX2 = Table[float32]{
 	NR: nrPairsAVX2,
 	panels: []panelKernels[TileKernel[float32]]{
@@ -33,11 +35,11 @@ var pairsAVX2 = Table[float32]{
 	MasksB: true,
 
 	KC:        kcPairs,
-	MC:        216,
+	MC:        80,
 	NC:        2048,
 	PackBlock: 1 << 15,
 
-	DirectUpTo:      1 << 18,
+	DirectUpTo:      1 << 17,
 	PackRows:        16,
 	PackRowsAligned: 24,
 	PackStride:      112,
