@@ -32,7 +32,8 @@ var pairsAVX2 = Table[float32]{
 		}},
 		{nrPairsAVX2, []TileKernel[float32]{bgemm1x16AVX2, bgemm2x16AVX2, bgemm3x16AVX2, bgemm4x16AVX2}},
 	},
-	MasksB: true,
+	OfPairs: true,
+	MasksB:  true,
 
 	KC:        kcPairs,
 	MC:        80,
@@ -70,7 +71,8 @@ var pairsBF16 = Table[float32]{
 			bgemm7x32BF16, bgemm8x32BF16, bgemm9x32BF16, bgemm10x32BF16, bgemm11x32BF16, bgemm12x32BF16,
 		}},
 	},
-	MasksB: true,
+	OfPairs: true,
+	MasksB:  true,
 
 	KC:        kcPairs,
 	MC:        72,

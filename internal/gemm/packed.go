@@ -52,11 +52,13 @@ func (p *Packed[T]) Bytes() int { return Size[T]() * p.Size }
 // Filled reports whether p has been packed, or needs no packing as it has no elements.
 func (p *Packed[T]) Filled() bool { return len(p.Data) >= p.Size }
 
-// IsActive reports whether p is in the form that the active table's kernels read: that of its own
-// table, or of another for the same instruction set.
-func (p *Packed[T]) IsActive() bool {
-	active := Active[T]()
-	return p.Table.NR == active.NR && p.Table.KC == active.KC
+// IsActive reports whether p is in the form that the active table's kernels read.
+func (p *Packed[T]) IsActive() bool { return p.Fits(Active[T]()) }
+
+// Fits reports whether p is in the form that the table's kernels read: that of its own table, or of
+// another for the same arithmetic.
+func (p *Packed[T]) Fits(t *Table[T]) bool {
+	return p.Table.NR == t.NR && p.Table.KC == t.KC && p.Table.OfPairs == t.OfPairs
 }
 
 // Pack fills p from b, which is k x n, on a team of workers. The first call allocates p's memory.

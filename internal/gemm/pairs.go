@@ -30,7 +30,7 @@ var genericPairs = pairsReference()
 // pairsReference returns the reference: generic's table, but for its tiles and KC.
 func pairsReference() Table[float32] {
 	t := generic[float32]()
-	t.KC = kcPairs
+	t.KC, t.OfPairs = kcPairs, true
 	for i := range t.panels[0].tile {
 		t.panels[0].tile[i] = genericPairsTile(i + 1)
 	}

@@ -239,6 +239,8 @@ func TestPairsRun(t *testing.T) {
 					}
 					var p Packed[float32]
 					require.True(t, p.InitFor(o.Table, k, n), what)
+					require.True(t, p.Fits(Pairs()), what)
+					require.False(t, p.IsActive(), "for float32s, %s", what)
 					p.Pack(team, o.B)
 					packed := o
 					packed.Packed = &p

@@ -37,6 +37,8 @@ type Table[T Float] struct {
 	// one. They are used where one side has at most DotsUpTo rows.
 	dots     [][2]dotsKernel[T]
 	DotsUpTo int
+	// OfPairs says that the elements of A and B are pairs of bfloat16 values (pairs.go).
+	OfPairs bool
 	// MasksB says that the kernels read only n columns of a panel of n columns.
 	MasksB bool
 
