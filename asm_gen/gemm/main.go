@@ -16,11 +16,7 @@ import (
 
 func main() {
 	isa.Program(func(s isa.Set) {
-		of := s.Name
-		if s.SplitsPairs() {
-			of += " pairs"
-		}
-		for _, p := range panels.Of[of] {
+		for _, p := range panels.Of[s.Name] {
 			for rows := 1; rows <= p.Rows; rows++ {
 				ragged(s, rows, p)
 			}
@@ -66,6 +62,7 @@ type gemm struct {
 func ragged(s isa.Set, rows int, p panels.Panel) {
 	name, tiles := p.Kernel(tile.Of(s, p).Lanes(), rows)
 	begin(s, name, "is a TileKernel for "+tiles+".")
+	allocateSplitA(gemm{Tile: tile.Tile{Set: s, Rows: rows}})
 	tile.Ragged(tile.Of(s, p), rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
 }
 
@@ -120,6 +117,9 @@ func (t gemm) multiply(d distances) {
 		row = t.RowsOf(a)
 	} else {
 		t.unrolled(b, k, next, d)
+	}
+	if t.splitsAhead() {
+		t.aheadLoops(a, b, k, aCol, bRow, row, prefetch)
 	}
 
 	TESTQ(k, k)

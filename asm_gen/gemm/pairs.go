@@ -10,7 +10,8 @@ import (
 
 // AVX2's FMAs have the arithmetic of VDPBF16PS if MXCSR says that denormal values are zeros, and
 // that denormal results become zeros. A kernel of pairs sets MXCSR for its sums, and back for what
-// follows them.
+// follows them. No Go code ever runs with the changed one: kernels are NOSPLIT and call nothing, Go
+// preempts no assembly, and a signal's handler has an MXCSR of its own.
 
 // pairsMXCSR is: round to nearest, no exceptions, denormal values and results are zeros.
 const pairsMXCSR = 0x1f80 | 1<<6 | 1<<15
@@ -34,5 +35,5 @@ func saved() operand.Mem { return isa.Parameter("n") }
 // beginPairs keeps MXCSR, and loads the mask of odd values.
 func (t gemm) beginPairs() {
 	STMXCSR(saved())
-	t.OddOfPairs(t.OddMask())
+	t.LoadOddMask()
 }

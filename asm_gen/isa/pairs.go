@@ -64,15 +64,3 @@ func (s Set) AddProducts_BCST(element operand.Mem, y, sum reg.Register) {
 // SplitsPairs reports whether pairs are multiplied by FMAs of float32s, for which their halves are
 // put in vectors of their own.
 func (s Set) SplitsPairs() bool { return s.Pairs && !s.Opmasks }
-
-// OddOfPairs sets r to the mask of the odd values of pairs.
-func (s Set) OddOfPairs(r reg.Register) {
-	VPCMPEQD(r, r, r)
-	VPSLLD(operand.U8(16), r, r)
-}
-
-// SplitPairs sets odd to the odd values of pairs, as float32s, and pairs to the even ones.
-func (s Set) SplitPairs(mask, pairs, odd reg.Register) {
-	VANDPS(mask, pairs, odd)
-	VPSLLD(operand.U8(16), pairs, pairs)
-}

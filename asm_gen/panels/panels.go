@@ -13,8 +13,7 @@ import "fmt"
 // rows were slower in a trial (docs/TUNING.md).
 //
 // Products of pairs on AVX512_BF16 have the tiles of AVX-512 that are whole vectors wide: VDPBF16PS
-// has the operands and the place of an FMA. On AVX2, a pair's halves are in registers of their own,
-// which leaves fewer for the accumulators, and makes two FMAs for each.
+// has the operands and the place of an FMA. On AVX2 they have AVX2's, with two FMAs for each.
 //
 // NEON multiplies by an element of a register, so elements of A are loaded by
 // vectors, too: tiles are nearly square. Those of one vector have as many rows as
@@ -29,9 +28,8 @@ var Of = map[string][]Panel{
 		{Rows: 12, Fewest: 2, Most: 2},
 		{Rows: 8, Fewest: 3, Most: 3, Broad: true},
 	},
-	"AVX2 pairs": {{Rows: 10, Fewest: 1, Most: 1}, {Rows: 4, Fewest: 2, Most: 2}},
-	"BF16":       {{Rows: 12, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}},
-	"NEON":       {{Rows: 16, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}, {Rows: 8, Fewest: 3, Most: 3}},
+	"BF16": {{Rows: 12, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}},
+	"NEON": {{Rows: 16, Fewest: 1, Most: 1}, {Rows: 12, Fewest: 2, Most: 2}, {Rows: 8, Fewest: 3, Most: 3}},
 }
 
 // Panel describes the kernels for the tiles of one kind of panel.

@@ -31,7 +31,8 @@ type Tile struct {
 	Label         string       // of the code being emitted, unique in the function
 }
 
-// maskRegister is where AVX2 keeps the mask of the last vector.
+// maskRegister is where AVX2 keeps the mask of the last vector, or, where there is none, of odd
+// values of pairs.
 const maskRegister = 15
 
 // Acc is the accumulator of row i and vector v, B a vector of B's row.
@@ -41,7 +42,7 @@ func (t Tile) B(v int) reg.Register      { return t.V(t.Rows*t.Vectors + v) }
 // Spare is one of the registers that are left.
 func (t Tile) Spare(i int) reg.Register {
 	first, end := (t.Rows+1)*t.Vectors, t.Registers
-	if t.Mask == isa.Y(maskRegister) {
+	if t.Mask == isa.Y(maskRegister) || t.SplitsPairs() {
 		end = maskRegister
 	}
 	if first >= end {

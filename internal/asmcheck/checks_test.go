@@ -122,9 +122,11 @@ func name(s *source) (wrong []string) {
 // most is the bytes of the frame that a kernel may have. Convolutions, whose general registers hold
 // A's rows, keep on the stack where they have got to. So do kernels on rows of channels that take
 // four rows at a time, and the backward pass of layer normalization keeps two factors of up to 32
-// rows.
+// rows. Tiles that split pairs split vectors of A ahead.
 func (f function) most() int {
 	switch {
+	case strings.HasPrefix(f.name, "bgemm") && strings.HasSuffix(f.name, "AVX2"):
+		return 512
 	case strings.HasPrefix(f.name, "tile"):
 		return 64
 	case strings.HasPrefix(f.name, "layerNormBackward"):
@@ -182,7 +184,7 @@ func moves(op string) int {
 	switch op {
 	case "FMOVQ":
 		return 16
-	case "FLDPQ", "FSTPQ":
+	case "FLDPQ", "FSTPQ", "VMOVUPS": // AVX2's: AVX-512 moves no vectors to frames
 		return 32
 	case "LDP", "STP", "FLDPD", "FSTPD":
 		return 16
@@ -337,7 +339,7 @@ func loopFor(vectors int, masked bool) string {
 // A make r*v FMAs, each with an accumulator of its own, and nothing goes to the
 // stack. A wide tile has the vectors of its columns alone, and may read them as
 // operands of FMAs. An unrolled loop has all of it four times, but the accumulators.
-// Where pairs are split, there are two FMAs for one.
+// Where pairs are split, it has all of it, but the accumulators, for odd values and for even ones.
 func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
@@ -359,6 +361,10 @@ func gemmLoops(s *source, f function) (wrong []string) {
 			continue
 		}
 		wrong = append(wrong, l.wrong...)
+		ahead := false
+		if k.split {
+			ahead, wrong = l.split(loop, wrong)
+		}
 		unrolled := !k.wide && l.unrolled(k.rows)
 		if unrolled {
 			if l.fmas%steps != 0 {
@@ -369,12 +375,6 @@ func gemmLoops(s *source, f function) (wrong []string) {
 		if k.wide {
 			l.vectors = k.columns / k.lanes
 		}
-		if k.split {
-			if l.fmas%2 != 0 {
-				wrong = append(wrong, fmt.Sprintf("%s has %d FMAs, an odd number for pairs", loop.label, l.fmas))
-			}
-			l.fmas /= 2
-		}
 		if l.elements != k.rows {
 			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, k.rows))
 		}
@@ -384,7 +384,7 @@ func gemmLoops(s *source, f function) (wrong []string) {
 		if len(l.accumulators) != l.fmas {
 			wrong = append(wrong, fmt.Sprintf("%s has %d accumulators for %d FMAs", loop.label, len(l.accumulators), l.fmas))
 		}
-		if !unrolled {
+		if !unrolled && !ahead {
 			loops[loopFor(l.vectors, l.masked)]++
 		}
 	}

@@ -45,3 +45,9 @@ func bgemm3x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTil
 
 // bgemm4x16AVX2 is a TileKernel for tiles of 4 rows and 9 to 16 columns.
 func bgemm4x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// bgemm5x16AVX2 is a TileKernel for tiles of 5 rows and 9 to 16 columns.
+func bgemm5x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// bgemm6x16AVX2 is a TileKernel for tiles of 6 rows and 9 to 16 columns.
+func bgemm6x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)

@@ -7,12 +7,11 @@
 // func bgemm1x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm1x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -35,14 +34,15 @@ columns8:
 	JZ         columns8Summed
 
 columns8K:
+	VANDPS       (CX), Y15, Y1
+	VBROADCASTSS (AX), Y2
+	VANDPS       Y15, Y2, Y2
+	VFMADD231PS  Y1, Y2, Y0
 	VMOVUPS      (CX), Y1
-	VANDPS       Y14, Y1, Y2
 	VPSLLD       $0x10, Y1, Y1
-	VBROADCASTSS (AX), Y3
-	VANDPS       Y14, Y3, Y4
-	VPSLLD       $0x10, Y3, Y3
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y1, Y3, Y0
+	VBROADCASTSS (AX), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VFMADD231PS  Y1, Y2, Y0
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000004, DI
 	ADDQ         BX, AX
@@ -104,13 +104,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -134,13 +132,15 @@ columns8RaggedTile:
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y1
-	VANDPS       Y14, Y1, Y2
+	VANDPS       odd<>+0(SB), Y1, Y1
+	VBROADCASTSS (AX), Y2
+	VANDPS       odd<>+0(SB), Y2, Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMASKMOVPS   (CX), Y15, Y1
 	VPSLLD       $0x10, Y1, Y1
-	VBROADCASTSS (AX), Y3
-	VANDPS       Y14, Y3, Y4
-	VPSLLD       $0x10, Y3, Y3
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y1, Y3, Y0
+	VBROADCASTSS (AX), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VFMADD231PS  Y1, Y2, Y0
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000004, DI
 	ADDQ         BX, AX
@@ -202,6 +202,16 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA odd<>+0(SB)/4, $0xffff0000
+DATA odd<>+4(SB)/4, $0xffff0000
+DATA odd<>+8(SB)/4, $0xffff0000
+DATA odd<>+12(SB)/4, $0xffff0000
+DATA odd<>+16(SB)/4, $0xffff0000
+DATA odd<>+20(SB)/4, $0xffff0000
+DATA odd<>+24(SB)/4, $0xffff0000
+DATA odd<>+28(SB)/4, $0xffff0000
+GLOBL odd<>(SB), RODATA|NOPTR, $32
+
 DATA pairsControl<>+0(SB)/4, $0x00009fc0
 GLOBL pairsControl<>(SB), RODATA|NOPTR, $4
 
@@ -242,12 +252,11 @@ GLOBL mask<>(SB), RODATA|NOPTR, $128
 // func bgemm2x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm2x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -275,19 +284,21 @@ columns8:
 	JZ         columns8Summed
 
 columns8K:
+	VANDPS       (CX), Y15, Y2
+	VBROADCASTSS (AX), Y3
+	VANDPS       Y15, Y3, Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
+	VANDPS       Y15, Y4, Y4
+	VFMADD231PS  Y2, Y4, Y1
 	VMOVUPS      (CX), Y2
-	VANDPS       Y14, Y2, Y3
 	VPSLLD       $0x10, Y2, Y2
-	VBROADCASTSS (AX), Y4
-	VANDPS       Y14, Y4, Y5
+	VBROADCASTSS (AX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
 	VPSLLD       $0x10, Y4, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VFMADD231PS  Y2, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y3, Y7, Y1
-	VFMADD231PS  Y2, Y6, Y1
+	VFMADD231PS  Y2, Y4, Y1
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000008, DI
 	ADDQ         BX, AX
@@ -358,13 +369,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -393,18 +402,21 @@ columns8RaggedTile:
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y2
-	VANDPS       Y14, Y2, Y3
+	VANDPS       odd<>+0(SB), Y2, Y2
+	VBROADCASTSS (AX), Y3
+	VANDPS       odd<>+0(SB), Y3, Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMASKMOVPS   (CX), Y15, Y2
 	VPSLLD       $0x10, Y2, Y2
-	VBROADCASTSS (AX), Y4
-	VANDPS       Y14, Y4, Y5
+	VBROADCASTSS (AX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
 	VPSLLD       $0x10, Y4, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VFMADD231PS  Y2, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y3, Y7, Y1
-	VFMADD231PS  Y2, Y6, Y1
+	VFMADD231PS  Y2, Y4, Y1
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000008, DI
 	ADDQ         BX, AX
@@ -478,13 +490,12 @@ columns8RaggedTileStore:
 
 // func bgemm3x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm3x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm3x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -511,28 +522,167 @@ columns8:
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  Y15, Y3, Y3
+	VMOVUPS Y3, (SP)
+	VMOVUPS Y4, 32(SP)
+	VMOVUPS (AX)(R8*1), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  Y15, Y3, Y3
+	VMOVUPS Y3, 64(SP)
+	VMOVUPS Y4, 96(SP)
+	VMOVUPS (AX)(R8*2), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  Y15, Y3, Y3
+	VMOVUPS Y3, 128(SP)
+	VMOVUPS Y4, 160(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R9
+	LEAQ    32(R9), R10
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 64(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 128(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMOVUPS      (CX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 32(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 96(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 160(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R9
+	CMPQ         R9, R10
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows3<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, (SP)
+	VMOVUPS    Y4, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 64(SP)
+	VMOVUPS    Y4, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    Y4, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    Y4, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    Y4, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    Y4, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 384(SP)
+	VMOVUPS    Y4, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     Y15, Y3, Y3
+	VMOVUPS    Y3, 448(SP)
+	VMOVUPS    Y4, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R9
+	LEAQ       512(R9), R10
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMOVUPS      (CX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 32(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 36(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 40(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R9
+	CMPQ         R9, R10
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
+	VANDPS       (CX), Y15, Y3
+	VBROADCASTSS (AX), Y4
+	VANDPS       Y15, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
+	VANDPS       Y15, Y5, Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VANDPS       Y15, Y6, Y6
+	VFMADD231PS  Y3, Y6, Y2
 	VMOVUPS      (CX), Y3
-	VANDPS       Y14, Y3, Y4
 	VPSLLD       $0x10, Y3, Y3
-	VBROADCASTSS (AX), Y5
-	VANDPS       Y14, Y5, Y6
+	VBROADCASTSS (AX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
 	VPSLLD       $0x10, Y5, Y5
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y3, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y4, Y8, Y1
-	VFMADD231PS  Y3, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y4, Y10, Y2
-	VFMADD231PS  Y3, Y9, Y2
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y3, Y6, Y2
 	PREFETCHT0   (DI)
 	ADDQ         $0x0000000c, DI
 	ADDQ         BX, AX
@@ -612,13 +762,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -645,28 +793,170 @@ columns8RaggedTile:
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  odd<>+0(SB), Y3, Y3
+	VMOVUPS Y3, (SP)
+	VMOVUPS Y4, 32(SP)
+	VMOVUPS (AX)(R8*1), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  odd<>+0(SB), Y3, Y3
+	VMOVUPS Y3, 64(SP)
+	VMOVUPS Y4, 96(SP)
+	VMOVUPS (AX)(R8*2), Y3
+	VPSLLD  $0x10, Y3, Y4
+	VANDPS  odd<>+0(SB), Y3, Y3
+	VMOVUPS Y3, 128(SP)
+	VMOVUPS Y4, 160(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R9
+	LEAQ    32(R9), R10
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y3
+	VANDPS       odd<>+0(SB), Y3, Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 64(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 128(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMASKMOVPS   (CX), Y15, Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 32(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 96(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 160(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R9
+	CMPQ         R9, R10
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows3<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, (SP)
+	VMOVUPS    Y4, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 64(SP)
+	VMOVUPS    Y4, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 128(SP)
+	VMOVUPS    Y4, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 192(SP)
+	VMOVUPS    Y4, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 256(SP)
+	VMOVUPS    Y4, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 320(SP)
+	VMOVUPS    Y4, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 384(SP)
+	VMOVUPS    Y4, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y3
+	VPSLLD     $0x10, Y3, Y4
+	VANDPS     odd<>+0(SB), Y3, Y3
+	VMOVUPS    Y3, 448(SP)
+	VMOVUPS    Y4, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R9
+	LEAQ       512(R9), R10
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y3
+	VANDPS       odd<>+0(SB), Y3, Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMASKMOVPS   (CX), Y15, Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 32(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 36(R9), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 40(R9), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R9
+	CMPQ         R9, R10
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y3
-	VANDPS       Y14, Y3, Y4
+	VANDPS       odd<>+0(SB), Y3, Y3
+	VBROADCASTSS (AX), Y4
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMASKMOVPS   (CX), Y15, Y3
 	VPSLLD       $0x10, Y3, Y3
-	VBROADCASTSS (AX), Y5
-	VANDPS       Y14, Y5, Y6
+	VBROADCASTSS (AX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
 	VPSLLD       $0x10, Y5, Y5
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y3, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y4, Y8, Y1
-	VFMADD231PS  Y3, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y4, Y10, Y2
-	VFMADD231PS  Y3, Y9, Y2
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y3, Y6, Y2
 	PREFETCHT0   (DI)
 	ADDQ         $0x0000000c, DI
 	ADDQ         BX, AX
@@ -748,15 +1038,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows3<>+0(SB)/4, $0xffffffff
+DATA rows3<>+4(SB)/4, $0xffffffff
+DATA rows3<>+8(SB)/4, $0xffffffff
+DATA rows3<>+12(SB)/4, $0x00000000
+DATA rows3<>+16(SB)/4, $0x00000000
+DATA rows3<>+20(SB)/4, $0x00000000
+DATA rows3<>+24(SB)/4, $0x00000000
+DATA rows3<>+28(SB)/4, $0x00000000
+GLOBL rows3<>(SB), RODATA|NOPTR, $32
+
 // func bgemm4x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm4x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm4x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -787,33 +1086,186 @@ columns8:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  Y15, Y4, Y4
+	VMOVUPS Y4, (SP)
+	VMOVUPS Y5, 32(SP)
+	VMOVUPS (AX)(R8*1), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  Y15, Y4, Y4
+	VMOVUPS Y4, 64(SP)
+	VMOVUPS Y5, 96(SP)
+	VMOVUPS (AX)(R8*2), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  Y15, Y4, Y4
+	VMOVUPS Y4, 128(SP)
+	VMOVUPS Y5, 160(SP)
+	VMOVUPS (AX)(R9*1), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  Y15, Y4, Y4
+	VMOVUPS Y4, 192(SP)
+	VMOVUPS Y5, 224(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y4
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 64(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 128(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 192(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	VMOVUPS      (CX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VBROADCASTSS 32(R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 96(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 160(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 224(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows4<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, (SP)
+	VMOVUPS    Y5, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 64(SP)
+	VMOVUPS    Y5, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 128(SP)
+	VMOVUPS    Y5, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 192(SP)
+	VMOVUPS    Y5, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 256(SP)
+	VMOVUPS    Y5, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 320(SP)
+	VMOVUPS    Y5, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 384(SP)
+	VMOVUPS    Y5, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     Y15, Y4, Y4
+	VMOVUPS    Y4, 448(SP)
+	VMOVUPS    Y5, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y4
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 8(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 12(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	VMOVUPS      (CX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VBROADCASTSS 32(R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 36(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 40(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
+	VANDPS       (CX), Y15, Y4
+	VBROADCASTSS (AX), Y5
+	VANDPS       Y15, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
+	VANDPS       Y15, Y6, Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VANDPS       Y15, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
+	VANDPS       Y15, Y8, Y8
+	VFMADD231PS  Y4, Y8, Y3
 	VMOVUPS      (CX), Y4
-	VANDPS       Y14, Y4, Y5
 	VPSLLD       $0x10, Y4, Y4
-	VBROADCASTSS (AX), Y6
-	VANDPS       Y14, Y6, Y7
+	VBROADCASTSS (AX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y5, Y7, Y0
-	VFMADD231PS  Y4, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
-	VANDPS       Y14, Y8, Y9
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y4, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y5, Y11, Y2
-	VFMADD231PS  Y4, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y5, Y13, Y3
-	VFMADD231PS  Y4, Y12, Y3
+	VFMADD231PS  Y4, Y8, Y3
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000010, DI
 	ADDQ         BX, AX
@@ -902,13 +1354,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -939,33 +1389,189 @@ columns8RaggedTile:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  odd<>+0(SB), Y4, Y4
+	VMOVUPS Y4, (SP)
+	VMOVUPS Y5, 32(SP)
+	VMOVUPS (AX)(R8*1), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  odd<>+0(SB), Y4, Y4
+	VMOVUPS Y4, 64(SP)
+	VMOVUPS Y5, 96(SP)
+	VMOVUPS (AX)(R8*2), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  odd<>+0(SB), Y4, Y4
+	VMOVUPS Y4, 128(SP)
+	VMOVUPS Y5, 160(SP)
+	VMOVUPS (AX)(R9*1), Y4
+	VPSLLD  $0x10, Y4, Y5
+	VANDPS  odd<>+0(SB), Y4, Y4
+	VMOVUPS Y4, 192(SP)
+	VMOVUPS Y5, 224(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y4
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 64(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 128(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 192(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	VMASKMOVPS   (CX), Y15, Y4
+	VPSLLD       $0x10, Y4, Y4
+	VBROADCASTSS 32(R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 96(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 160(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 224(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows4<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, (SP)
+	VMOVUPS    Y5, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 64(SP)
+	VMOVUPS    Y5, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 128(SP)
+	VMOVUPS    Y5, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 192(SP)
+	VMOVUPS    Y5, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 256(SP)
+	VMOVUPS    Y5, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 320(SP)
+	VMOVUPS    Y5, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 384(SP)
+	VMOVUPS    Y5, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y4
+	VPSLLD     $0x10, Y4, Y5
+	VANDPS     odd<>+0(SB), Y4, Y4
+	VMOVUPS    Y4, 448(SP)
+	VMOVUPS    Y5, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y4
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 8(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 12(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	VMASKMOVPS   (CX), Y15, Y4
+	VPSLLD       $0x10, Y4, Y4
+	VBROADCASTSS 32(R10), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 36(R10), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 40(R10), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y4
-	VANDPS       Y14, Y4, Y5
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VBROADCASTSS (AX), Y5
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VFMADD231PS  Y4, Y8, Y3
+	VMASKMOVPS   (CX), Y15, Y4
 	VPSLLD       $0x10, Y4, Y4
-	VBROADCASTSS (AX), Y6
-	VANDPS       Y14, Y6, Y7
+	VBROADCASTSS (AX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
 	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y5, Y7, Y0
-	VFMADD231PS  Y4, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
-	VANDPS       Y14, Y8, Y9
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
 	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y5, Y9, Y1
-	VFMADD231PS  Y4, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y5, Y11, Y2
-	VFMADD231PS  Y4, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y5, Y13, Y3
-	VFMADD231PS  Y4, Y12, Y3
+	VFMADD231PS  Y4, Y8, Y3
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000010, DI
 	ADDQ         BX, AX
@@ -1057,15 +1663,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows4<>+0(SB)/4, $0xffffffff
+DATA rows4<>+4(SB)/4, $0xffffffff
+DATA rows4<>+8(SB)/4, $0xffffffff
+DATA rows4<>+12(SB)/4, $0xffffffff
+DATA rows4<>+16(SB)/4, $0x00000000
+DATA rows4<>+20(SB)/4, $0x00000000
+DATA rows4<>+24(SB)/4, $0x00000000
+DATA rows4<>+28(SB)/4, $0x00000000
+GLOBL rows4<>(SB), RODATA|NOPTR, $32
+
 // func bgemm5x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm5x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm5x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -1099,38 +1714,205 @@ columns8:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  Y15, Y5, Y5
+	VMOVUPS Y5, (SP)
+	VMOVUPS Y6, 32(SP)
+	VMOVUPS (AX)(R8*1), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  Y15, Y5, Y5
+	VMOVUPS Y5, 64(SP)
+	VMOVUPS Y6, 96(SP)
+	VMOVUPS (AX)(R8*2), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  Y15, Y5, Y5
+	VMOVUPS Y5, 128(SP)
+	VMOVUPS Y6, 160(SP)
+	VMOVUPS (AX)(R9*1), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  Y15, Y5, Y5
+	VMOVUPS Y5, 192(SP)
+	VMOVUPS Y6, 224(SP)
+	VMOVUPS (AX)(R8*4), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  Y15, Y5, Y5
+	VMOVUPS Y5, 256(SP)
+	VMOVUPS Y6, 288(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y5
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 64(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 128(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 192(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 256(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	VMOVUPS      (CX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 32(R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 96(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 160(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 224(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 288(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows5<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, (SP)
+	VMOVUPS    Y6, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 64(SP)
+	VMOVUPS    Y6, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 128(SP)
+	VMOVUPS    Y6, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 192(SP)
+	VMOVUPS    Y6, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 256(SP)
+	VMOVUPS    Y6, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 320(SP)
+	VMOVUPS    Y6, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 384(SP)
+	VMOVUPS    Y6, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     Y15, Y5, Y5
+	VMOVUPS    Y5, 448(SP)
+	VMOVUPS    Y6, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y5
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 12(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 16(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	VMOVUPS      (CX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 32(R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 36(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 40(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 44(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 48(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
+	VANDPS       (CX), Y15, Y5
+	VBROADCASTSS (AX), Y6
+	VANDPS       Y15, Y6, Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
+	VANDPS       Y15, Y7, Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VANDPS       Y15, Y8, Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y5, Y10, Y4
 	VMOVUPS      (CX), Y5
-	VANDPS       Y14, Y5, Y6
 	VPSLLD       $0x10, Y5, Y5
-	VBROADCASTSS (AX), Y7
-	VANDPS       Y14, Y7, Y8
+	VBROADCASTSS (AX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y5, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
-	VANDPS       Y14, Y9, Y10
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y6, Y10, Y1
-	VFMADD231PS  Y5, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y6, Y12, Y2
-	VFMADD231PS  Y5, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y6, Y8, Y3
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (AX)(R8*4), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y5, Y9, Y4
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y5, Y10, Y4
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000014, DI
 	ADDQ         BX, AX
@@ -1228,13 +2010,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1268,38 +2048,208 @@ columns8RaggedTile:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  odd<>+0(SB), Y5, Y5
+	VMOVUPS Y5, (SP)
+	VMOVUPS Y6, 32(SP)
+	VMOVUPS (AX)(R8*1), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  odd<>+0(SB), Y5, Y5
+	VMOVUPS Y5, 64(SP)
+	VMOVUPS Y6, 96(SP)
+	VMOVUPS (AX)(R8*2), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  odd<>+0(SB), Y5, Y5
+	VMOVUPS Y5, 128(SP)
+	VMOVUPS Y6, 160(SP)
+	VMOVUPS (AX)(R9*1), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  odd<>+0(SB), Y5, Y5
+	VMOVUPS Y5, 192(SP)
+	VMOVUPS Y6, 224(SP)
+	VMOVUPS (AX)(R8*4), Y5
+	VPSLLD  $0x10, Y5, Y6
+	VANDPS  odd<>+0(SB), Y5, Y5
+	VMOVUPS Y5, 256(SP)
+	VMOVUPS Y6, 288(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y5
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 64(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 128(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 192(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 256(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	VMASKMOVPS   (CX), Y15, Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 32(R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 96(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 160(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 224(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 288(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows5<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, (SP)
+	VMOVUPS    Y6, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 64(SP)
+	VMOVUPS    Y6, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 128(SP)
+	VMOVUPS    Y6, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 192(SP)
+	VMOVUPS    Y6, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 256(SP)
+	VMOVUPS    Y6, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 320(SP)
+	VMOVUPS    Y6, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 384(SP)
+	VMOVUPS    Y6, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y5
+	VPSLLD     $0x10, Y5, Y6
+	VANDPS     odd<>+0(SB), Y5, Y5
+	VMOVUPS    Y5, 448(SP)
+	VMOVUPS    Y6, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y5
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 12(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 16(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	VMASKMOVPS   (CX), Y15, Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 32(R10), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 36(R10), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 40(R10), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 44(R10), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS 48(R10), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y5
-	VANDPS       Y14, Y5, Y6
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y5, Y10, Y4
+	VMASKMOVPS   (CX), Y15, Y5
 	VPSLLD       $0x10, Y5, Y5
-	VBROADCASTSS (AX), Y7
-	VANDPS       Y14, Y7, Y8
+	VBROADCASTSS (AX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
 	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y5, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
-	VANDPS       Y14, Y9, Y10
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y6, Y10, Y1
-	VFMADD231PS  Y5, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y6, Y12, Y2
-	VFMADD231PS  Y5, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VFMADD231PS  Y6, Y8, Y3
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS (AX)(R8*4), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y5, Y9, Y4
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y5, Y10, Y4
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000014, DI
 	ADDQ         BX, AX
@@ -1401,15 +2351,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows5<>+0(SB)/4, $0xffffffff
+DATA rows5<>+4(SB)/4, $0xffffffff
+DATA rows5<>+8(SB)/4, $0xffffffff
+DATA rows5<>+12(SB)/4, $0xffffffff
+DATA rows5<>+16(SB)/4, $0xffffffff
+DATA rows5<>+20(SB)/4, $0x00000000
+DATA rows5<>+24(SB)/4, $0x00000000
+DATA rows5<>+28(SB)/4, $0x00000000
+GLOBL rows5<>(SB), RODATA|NOPTR, $32
+
 // func bgemm6x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm6x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm6x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -1447,42 +2406,223 @@ columns8:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, (SP)
+	VMOVUPS Y7, 32(SP)
+	VMOVUPS (AX)(R8*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 64(SP)
+	VMOVUPS Y7, 96(SP)
+	VMOVUPS (AX)(R8*2), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 128(SP)
+	VMOVUPS Y7, 160(SP)
+	VMOVUPS (AX)(R9*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 192(SP)
+	VMOVUPS Y7, 224(SP)
+	VMOVUPS (AX)(R8*4), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 256(SP)
+	VMOVUPS Y7, 288(SP)
+	VMOVUPS (AX)(R10*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 320(SP)
+	VMOVUPS Y7, 352(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y6
+	VBROADCASTSS (R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 64(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 128(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 192(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 256(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 320(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS 32(R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 96(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 160(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 224(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 288(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 352(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows6<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, (SP)
+	VMOVUPS    Y7, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 64(SP)
+	VMOVUPS    Y7, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 128(SP)
+	VMOVUPS    Y7, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 192(SP)
+	VMOVUPS    Y7, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 256(SP)
+	VMOVUPS    Y7, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 320(SP)
+	VMOVUPS    Y7, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 384(SP)
+	VMOVUPS    Y7, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 448(SP)
+	VMOVUPS    Y7, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y6
+	VBROADCASTSS (R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 8(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 12(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 16(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 20(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS 32(R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 36(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 40(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 44(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 48(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VBROADCASTSS (AX), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y7, Y9, Y0
-	VFMADD231PS  Y6, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y7, Y11, Y1
-	VFMADD231PS  Y6, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y7, Y13, Y2
-	VFMADD231PS  Y6, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y7, Y11, Y4
-	VFMADD231PS  Y6, Y10, Y4
+	VANDPS       (CX), Y15, Y6
+	VBROADCASTSS (AX), Y7
+	VANDPS       Y15, Y7, Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VANDPS       Y15, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y6, Y11, Y4
 	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS (AX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y7, Y13, Y5
 	VFMADD231PS  Y6, Y12, Y5
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000018, DI
@@ -1590,13 +2730,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1634,42 +2772,226 @@ columns8RaggedTile:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, (SP)
+	VMOVUPS Y7, 32(SP)
+	VMOVUPS (AX)(R8*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 64(SP)
+	VMOVUPS Y7, 96(SP)
+	VMOVUPS (AX)(R8*2), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 128(SP)
+	VMOVUPS Y7, 160(SP)
+	VMOVUPS (AX)(R9*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 192(SP)
+	VMOVUPS Y7, 224(SP)
+	VMOVUPS (AX)(R8*4), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 256(SP)
+	VMOVUPS Y7, 288(SP)
+	VMOVUPS (AX)(R10*1), Y6
+	VPSLLD  $0x10, Y6, Y7
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 320(SP)
+	VMOVUPS Y7, 352(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VBROADCASTSS (R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 64(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 128(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 192(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 256(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 320(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMASKMOVPS   (CX), Y15, Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS 32(R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 96(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 160(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 224(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 288(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 352(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows6<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, (SP)
+	VMOVUPS    Y7, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 64(SP)
+	VMOVUPS    Y7, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 128(SP)
+	VMOVUPS    Y7, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 192(SP)
+	VMOVUPS    Y7, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 256(SP)
+	VMOVUPS    Y7, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 320(SP)
+	VMOVUPS    Y7, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 384(SP)
+	VMOVUPS    Y7, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y7
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 448(SP)
+	VMOVUPS    Y7, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VBROADCASTSS (R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 8(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 12(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 16(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 20(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMASKMOVPS   (CX), Y15, Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS 32(R11), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 36(R11), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 40(R11), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 44(R11), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS 48(R11), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS 52(R11), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VBROADCASTSS (AX), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y7, Y9, Y0
-	VFMADD231PS  Y6, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y7, Y11, Y1
-	VFMADD231PS  Y6, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y7, Y13, Y2
-	VFMADD231PS  Y6, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y7, Y11, Y4
-	VFMADD231PS  Y6, Y10, Y4
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VBROADCASTSS (AX), Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y6, Y11, Y4
 	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y6, Y12, Y5
+	VMASKMOVPS   (CX), Y15, Y6
+	VPSLLD       $0x10, Y6, Y6
+	VBROADCASTSS (AX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y7, Y13, Y5
 	VFMADD231PS  Y6, Y12, Y5
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000018, DI
@@ -1782,15 +3104,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows6<>+0(SB)/4, $0xffffffff
+DATA rows6<>+4(SB)/4, $0xffffffff
+DATA rows6<>+8(SB)/4, $0xffffffff
+DATA rows6<>+12(SB)/4, $0xffffffff
+DATA rows6<>+16(SB)/4, $0xffffffff
+DATA rows6<>+20(SB)/4, $0xffffffff
+DATA rows6<>+24(SB)/4, $0x00000000
+DATA rows6<>+28(SB)/4, $0x00000000
+GLOBL rows6<>(SB), RODATA|NOPTR, $32
+
 // func bgemm7x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm7x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm7x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -1831,48 +3162,243 @@ columns8:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, (SP)
+	VMOVUPS Y8, 32(SP)
+	VMOVUPS (AX)(R8*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 64(SP)
+	VMOVUPS Y8, 96(SP)
+	VMOVUPS (AX)(R8*2), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 128(SP)
+	VMOVUPS Y8, 160(SP)
+	VMOVUPS (AX)(R9*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 192(SP)
+	VMOVUPS Y8, 224(SP)
+	VMOVUPS (AX)(R8*4), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 256(SP)
+	VMOVUPS Y8, 288(SP)
+	VMOVUPS (AX)(R10*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 320(SP)
+	VMOVUPS Y8, 352(SP)
+	VMOVUPS (AX)(R9*2), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  Y15, Y7, Y7
+	VMOVUPS Y7, 384(SP)
+	VMOVUPS Y8, 416(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y7
+	VBROADCASTSS (R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 64(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 128(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 192(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 256(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 320(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 384(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMOVUPS      (CX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 96(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 160(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 224(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 288(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 352(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 416(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows7<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, (SP)
+	VMOVUPS    Y8, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 64(SP)
+	VMOVUPS    Y8, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 128(SP)
+	VMOVUPS    Y8, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 192(SP)
+	VMOVUPS    Y8, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 256(SP)
+	VMOVUPS    Y8, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 320(SP)
+	VMOVUPS    Y8, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 384(SP)
+	VMOVUPS    Y8, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     Y15, Y7, Y7
+	VMOVUPS    Y7, 448(SP)
+	VMOVUPS    Y8, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y7
+	VBROADCASTSS (R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 8(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 12(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 16(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 20(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 24(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMOVUPS      (CX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 36(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 40(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 44(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 52(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VBROADCASTSS (AX), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y7, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y7, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y7, Y9, Y2
+	VANDPS       (CX), Y15, Y7
+	VBROADCASTSS (AX), Y8
+	VANDPS       Y15, Y8, Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
 	VBROADCASTSS (AX)(R9*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y3
+	VANDPS       Y15, Y11, Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y9
-	VANDPS       Y14, Y9, Y10
+	VBROADCASTSS (AX)(R8*4), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMOVUPS      (CX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y7, Y9, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
-	VANDPS       Y14, Y11, Y12
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(R9*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y5
-	VFMADD231PS  Y7, Y11, Y5
-	VBROADCASTSS (AX)(R9*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y7, Y9, Y6
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS (AX)(R8*4), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y7, Y14, Y6
 	PREFETCHT0   (DI)
 	ADDQ         $0x0000001c, DI
 	ADDQ         BX, AX
@@ -1988,13 +3514,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -2035,48 +3559,246 @@ columns8RaggedTile:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, (SP)
+	VMOVUPS Y8, 32(SP)
+	VMOVUPS (AX)(R8*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 64(SP)
+	VMOVUPS Y8, 96(SP)
+	VMOVUPS (AX)(R8*2), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 128(SP)
+	VMOVUPS Y8, 160(SP)
+	VMOVUPS (AX)(R9*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 192(SP)
+	VMOVUPS Y8, 224(SP)
+	VMOVUPS (AX)(R8*4), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 256(SP)
+	VMOVUPS Y8, 288(SP)
+	VMOVUPS (AX)(R10*1), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 320(SP)
+	VMOVUPS Y8, 352(SP)
+	VMOVUPS (AX)(R9*2), Y7
+	VPSLLD  $0x10, Y7, Y8
+	VANDPS  odd<>+0(SB), Y7, Y7
+	VMOVUPS Y7, 384(SP)
+	VMOVUPS Y8, 416(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 64(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 128(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 192(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 256(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 320(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 384(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 96(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 160(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 224(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 288(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 352(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 416(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows7<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, (SP)
+	VMOVUPS    Y8, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 64(SP)
+	VMOVUPS    Y8, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 128(SP)
+	VMOVUPS    Y8, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 192(SP)
+	VMOVUPS    Y8, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 256(SP)
+	VMOVUPS    Y8, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 320(SP)
+	VMOVUPS    Y8, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 384(SP)
+	VMOVUPS    Y8, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y7
+	VPSLLD     $0x10, Y7, Y8
+	VANDPS     odd<>+0(SB), Y7, Y7
+	VMOVUPS    Y7, 448(SP)
+	VMOVUPS    Y8, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 8(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 12(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 16(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 20(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 24(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R11), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 36(R11), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 40(R11), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 44(R11), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS 48(R11), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS 52(R11), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS 56(R11), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y7
-	VANDPS       Y14, Y7, Y8
-	VPSLLD       $0x10, Y7, Y7
-	VBROADCASTSS (AX), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y7, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y7, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y7, Y9, Y2
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
 	VBROADCASTSS (AX)(R9*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y3
+	VANDPS       odd<>+0(SB), Y11, Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y9
-	VANDPS       Y14, Y9, Y10
+	VBROADCASTSS (AX)(R8*4), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y7, Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
 	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y7, Y9, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
-	VANDPS       Y14, Y11, Y12
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(R9*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y8, Y12, Y5
-	VFMADD231PS  Y7, Y11, Y5
-	VBROADCASTSS (AX)(R9*2), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y7, Y9, Y6
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS (AX)(R8*4), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y7, Y14, Y6
 	PREFETCHT0   (DI)
 	ADDQ         $0x0000001c, DI
 	ADDQ         BX, AX
@@ -2198,15 +3920,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows7<>+0(SB)/4, $0xffffffff
+DATA rows7<>+4(SB)/4, $0xffffffff
+DATA rows7<>+8(SB)/4, $0xffffffff
+DATA rows7<>+12(SB)/4, $0xffffffff
+DATA rows7<>+16(SB)/4, $0xffffffff
+DATA rows7<>+20(SB)/4, $0xffffffff
+DATA rows7<>+24(SB)/4, $0xffffffff
+DATA rows7<>+28(SB)/4, $0x00000000
+GLOBL rows7<>(SB), RODATA|NOPTR, $32
+
 // func bgemm8x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm8x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm8x8AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -2251,53 +3982,262 @@ columns8:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         columns8Summed
+	CMPQ       DX, $0x00000008
+	JL         columns8Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns8Columns
+
+columns8AlongRows:
+	VMOVUPS (AX), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, (SP)
+	VMOVUPS Y9, 32(SP)
+	VMOVUPS (AX)(R8*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 64(SP)
+	VMOVUPS Y9, 96(SP)
+	VMOVUPS (AX)(R8*2), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 128(SP)
+	VMOVUPS Y9, 160(SP)
+	VMOVUPS (AX)(R9*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 192(SP)
+	VMOVUPS Y9, 224(SP)
+	VMOVUPS (AX)(R8*4), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 256(SP)
+	VMOVUPS Y9, 288(SP)
+	VMOVUPS (AX)(R10*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 320(SP)
+	VMOVUPS Y9, 352(SP)
+	VMOVUPS (AX)(R9*2), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 384(SP)
+	VMOVUPS Y9, 416(SP)
+	VMOVUPS (AX)(R11*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 448(SP)
+	VMOVUPS Y9, 480(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R12
+	LEAQ    32(R12), R13
+
+columns8AlongRowsK:
+	VANDPS       (CX), Y15, Y8
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 64(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 128(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 192(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 256(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 320(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 384(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 448(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS 32(R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 96(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 160(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 224(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 288(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 352(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 416(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 480(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R12
+	CMPQ         R12, R13
+	JNE          columns8AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongRows
+	JMP          columns8Rest
+
+columns8Columns:
+	CMPQ R8, $0x00000004
+	JNE  columns8Rest
+
+columns8AlongColumns:
+	VMOVUPS    rows8<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, (SP)
+	VMOVUPS    Y9, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 64(SP)
+	VMOVUPS    Y9, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 128(SP)
+	VMOVUPS    Y9, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 192(SP)
+	VMOVUPS    Y9, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 256(SP)
+	VMOVUPS    Y9, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 320(SP)
+	VMOVUPS    Y9, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 384(SP)
+	VMOVUPS    Y9, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 448(SP)
+	VMOVUPS    Y9, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R12
+	LEAQ       512(R12), R13
+
+columns8AlongColumnsK:
+	VANDPS       (CX), Y15, Y8
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 8(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 16(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 20(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 24(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS 32(R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 36(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 40(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 44(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 48(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 52(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 56(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 60(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R12
+	CMPQ         R12, R13
+	JNE          columns8AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8AlongColumns
+
+columns8Rest:
+	TESTQ DX, DX
+	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VBROADCASTSS (AX), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y0
-	VFMADD231PS  Y8, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y1
-	VFMADD231PS  Y8, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y2
-	VFMADD231PS  Y8, Y10, Y2
+	VANDPS       (CX), Y15, Y8
+	VBROADCASTSS (AX), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
 	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y3
+	VANDPS       Y15, Y12, Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
-	VANDPS       Y14, Y10, Y11
+	VBROADCASTSS (AX)(R8*4), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (AX)(R11*1), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS (AX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y4
-	VFMADD231PS  Y8, Y10, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(R9*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y5
-	VFMADD231PS  Y8, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y10
-	VANDPS       Y14, Y10, Y11
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS (AX)(R8*4), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (AX)(R11*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y6
-	VFMADD231PS  Y8, Y10, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y7
-	VFMADD231PS  Y8, Y12, Y7
+	VFMADD231PS  Y8, Y10, Y7
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000020, DI
 	ADDQ         BX, AX
@@ -2422,13 +4362,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -2473,53 +4411,265 @@ columns8RaggedTile:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         columns8RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns8RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns8RaggedTileColumns
+
+columns8RaggedTileAlongRows:
+	VMOVUPS (AX), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, (SP)
+	VMOVUPS Y9, 32(SP)
+	VMOVUPS (AX)(R8*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 64(SP)
+	VMOVUPS Y9, 96(SP)
+	VMOVUPS (AX)(R8*2), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 128(SP)
+	VMOVUPS Y9, 160(SP)
+	VMOVUPS (AX)(R9*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 192(SP)
+	VMOVUPS Y9, 224(SP)
+	VMOVUPS (AX)(R8*4), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 256(SP)
+	VMOVUPS Y9, 288(SP)
+	VMOVUPS (AX)(R10*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 320(SP)
+	VMOVUPS Y9, 352(SP)
+	VMOVUPS (AX)(R9*2), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 384(SP)
+	VMOVUPS Y9, 416(SP)
+	VMOVUPS (AX)(R11*1), Y8
+	VPSLLD  $0x10, Y8, Y9
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 448(SP)
+	VMOVUPS Y9, 480(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R12
+	LEAQ    32(R12), R13
+
+columns8RaggedTileAlongRowsK:
+	VMASKMOVPS   (CX), Y15, Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 64(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 128(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 192(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 256(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 320(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 384(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 448(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMASKMOVPS   (CX), Y15, Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS 32(R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 96(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 160(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 224(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 288(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 352(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 416(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 480(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R12
+	CMPQ         R12, R13
+	JNE          columns8RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongRows
+	JMP          columns8RaggedTileRest
+
+columns8RaggedTileColumns:
+	CMPQ R8, $0x00000004
+	JNE  columns8RaggedTileRest
+
+columns8RaggedTileAlongColumns:
+	VMOVUPS    rows8<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, (SP)
+	VMOVUPS    Y9, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 64(SP)
+	VMOVUPS    Y9, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 128(SP)
+	VMOVUPS    Y9, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 192(SP)
+	VMOVUPS    Y9, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 256(SP)
+	VMOVUPS    Y9, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 320(SP)
+	VMOVUPS    Y9, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 384(SP)
+	VMOVUPS    Y9, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y9
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 448(SP)
+	VMOVUPS    Y9, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R12
+	LEAQ       512(R12), R13
+
+columns8RaggedTileAlongColumnsK:
+	VMASKMOVPS   (CX), Y15, Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 8(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 16(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 20(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 24(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMASKMOVPS   (CX), Y15, Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS 32(R12), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 36(R12), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 40(R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 44(R12), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS 48(R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS 52(R12), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS 56(R12), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 60(R12), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R12
+	CMPQ         R12, R13
+	JNE          columns8RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns8RaggedTileAlongColumns
+
+columns8RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VBROADCASTSS (AX), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y0
-	VFMADD231PS  Y8, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y1
-	VFMADD231PS  Y8, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y2
-	VFMADD231PS  Y8, Y10, Y2
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VBROADCASTSS (AX), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
 	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y3
+	VANDPS       odd<>+0(SB), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
-	VANDPS       Y14, Y10, Y11
+	VBROADCASTSS (AX)(R8*4), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (AX)(R11*1), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y8, Y10, Y7
+	VMASKMOVPS   (CX), Y15, Y8
+	VPSLLD       $0x10, Y8, Y8
+	VBROADCASTSS (AX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y4
-	VFMADD231PS  Y8, Y10, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(R9*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y5
-	VFMADD231PS  Y8, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y10
-	VANDPS       Y14, Y10, Y11
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS (AX)(R8*4), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (AX)(R11*1), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y9, Y11, Y6
-	VFMADD231PS  Y8, Y10, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y9, Y13, Y7
-	VFMADD231PS  Y8, Y12, Y7
+	VFMADD231PS  Y8, Y10, Y7
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000020, DI
 	ADDQ         BX, AX
@@ -2651,15 +4801,24 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
+DATA rows8<>+0(SB)/4, $0xffffffff
+DATA rows8<>+4(SB)/4, $0xffffffff
+DATA rows8<>+8(SB)/4, $0xffffffff
+DATA rows8<>+12(SB)/4, $0xffffffff
+DATA rows8<>+16(SB)/4, $0xffffffff
+DATA rows8<>+20(SB)/4, $0xffffffff
+DATA rows8<>+24(SB)/4, $0xffffffff
+DATA rows8<>+28(SB)/4, $0xffffffff
+GLOBL rows8<>(SB), RODATA|NOPTR, $32
+
 // func bgemm9x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm9x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -2711,54 +4870,63 @@ columns8:
 	JZ         columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VBROADCASTSS (AX), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y9, Y11, Y0
+	VANDPS       (CX), Y15, Y9
+	VBROADCASTSS (AX), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y0
 	VBROADCASTSS (AX)(R8*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y1
+	VANDPS       Y15, Y11, Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y9, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y3
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y9, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y9, Y11, Y5
+	VBROADCASTSS (AX)(R8*2), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y5
 	VBROADCASTSS (AX)(R9*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y6
+	VANDPS       Y15, Y11, Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS (AX)(R11*1), Y11
-	VANDPS       Y14, Y11, Y12
+	VBROADCASTSS (AX)(R11*1), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y7
+	VBROADCASTSS (AX)(R8*8), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y8
+	VMOVUPS      (CX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (AX)(R8*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y7
-	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS (AX)(R8*8), Y11
-	VANDPS       Y14, Y11, Y12
+	VFMADD231PS  Y9, Y11, Y1
+	VBROADCASTSS (AX)(R8*2), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (AX)(R9*2), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y9, Y11, Y8
+	VFMADD231PS  Y9, Y11, Y6
+	VBROADCASTSS (AX)(R11*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y7
+	VBROADCASTSS (AX)(R8*8), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y8
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000024, DI
 	ADDQ         BX, AX
@@ -2892,13 +5060,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -2951,53 +5117,63 @@ columns8RaggedTile:
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y9
-	VANDPS       Y14, Y9, Y10
-	VPSLLD       $0x10, Y9, Y9
-	VBROADCASTSS (AX), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y9, Y11, Y0
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y10, Y0
 	VBROADCASTSS (AX)(R8*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y1
+	VANDPS       odd<>+0(SB), Y11, Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y9, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y3
-	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y9, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y9, Y11, Y5
+	VBROADCASTSS (AX)(R8*2), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y9, Y10, Y5
 	VBROADCASTSS (AX)(R9*2), Y11
-	VANDPS       Y14, Y11, Y12
-	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y6
+	VANDPS       odd<>+0(SB), Y11, Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS (AX)(R11*1), Y11
-	VANDPS       Y14, Y11, Y12
+	VBROADCASTSS (AX)(R11*1), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y9, Y12, Y7
+	VBROADCASTSS (AX)(R8*8), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y9, Y13, Y8
+	VMASKMOVPS   (CX), Y15, Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (AX)(R8*1), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y7
-	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS (AX)(R8*8), Y11
-	VANDPS       Y14, Y11, Y12
+	VFMADD231PS  Y9, Y11, Y1
+	VBROADCASTSS (AX)(R8*2), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (AX)(R9*2), Y11
 	VPSLLD       $0x10, Y11, Y11
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y9, Y11, Y8
+	VFMADD231PS  Y9, Y11, Y6
+	VBROADCASTSS (AX)(R11*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y9, Y12, Y7
+	VBROADCASTSS (AX)(R8*8), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y9, Y13, Y8
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000024, DI
 	ADDQ         BX, AX
@@ -3142,12 +5318,11 @@ columns8RaggedTileStore:
 // func bgemm10x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm10x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000008
-	JL       columns8Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000008
+	JL      columns8Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -3203,58 +5378,68 @@ columns8:
 	JZ         columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VBROADCASTSS (AX), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y0
-	VFMADD231PS  Y10, Y12, Y0
+	VANDPS       (CX), Y15, Y10
+	VBROADCASTSS (AX), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y0
 	VBROADCASTSS (AX)(R8*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y1
+	VANDPS       Y15, Y12, Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y2
-	VFMADD231PS  Y10, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y3
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y4
-	VFMADD231PS  Y10, Y12, Y4
+	VBROADCASTSS (AX)(R8*2), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y4
 	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y5
+	VANDPS       Y15, Y12, Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y6
-	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y7
-	VFMADD231PS  Y10, Y12, Y7
-	VBROADCASTSS (AX)(R8*8), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y8
-	VFMADD231PS  Y10, Y12, Y8
+	VBROADCASTSS (AX)(R9*2), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VBROADCASTSS (AX)(R11*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y7
+	VBROADCASTSS (AX)(R8*8), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y8
 	VBROADCASTSS (AX)(R12*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VBROADCASTSS (AX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (AX)(R8*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y9
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (AX)(R8*2), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (AX)(R9*2), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VBROADCASTSS (AX)(R11*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y7
+	VBROADCASTSS (AX)(R8*8), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (AX)(R12*1), Y12
+	VPSLLD       $0x10, Y12, Y12
 	VFMADD231PS  Y10, Y12, Y9
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000028, DI
@@ -3398,13 +5583,11 @@ columns8Store:
 	RET
 
 columns8Ragged:
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3461,57 +5644,68 @@ columns8RaggedTile:
 
 columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VBROADCASTSS (AX), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y0
-	VFMADD231PS  Y10, Y12, Y0
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VBROADCASTSS (AX), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y10, Y11, Y0
 	VBROADCASTSS (AX)(R8*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y1
+	VANDPS       odd<>+0(SB), Y12, Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y2
-	VFMADD231PS  Y10, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y3
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y4
-	VFMADD231PS  Y10, Y12, Y4
+	VBROADCASTSS (AX)(R8*2), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y10, Y11, Y4
 	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y5
+	VANDPS       odd<>+0(SB), Y12, Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y6
-	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y7
-	VFMADD231PS  Y10, Y12, Y7
-	VBROADCASTSS (AX)(R8*8), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y8
-	VFMADD231PS  Y10, Y12, Y8
+	VBROADCASTSS (AX)(R9*2), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VBROADCASTSS (AX)(R11*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y10, Y14, Y7
+	VBROADCASTSS (AX)(R8*8), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y10, Y11, Y8
 	VBROADCASTSS (AX)(R12*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y10, Y12, Y9
+	VMASKMOVPS   (CX), Y15, Y10
+	VPSLLD       $0x10, Y10, Y10
+	VBROADCASTSS (AX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (AX)(R8*1), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y11, Y13, Y9
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (AX)(R8*2), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (AX)(R9*2), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VBROADCASTSS (AX)(R11*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y7
+	VBROADCASTSS (AX)(R8*8), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (AX)(R12*1), Y12
+	VPSLLD       $0x10, Y12, Y12
 	VFMADD231PS  Y10, Y12, Y9
 	PREFETCHT0   (DI)
 	ADDQ         $0x00000028, DI
@@ -3667,12 +5861,11 @@ columns8RaggedTileStore:
 // func bgemm1x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm1x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000010
-	JL       columns16Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -3698,19 +5891,20 @@ columns16:
 	JZ         columns16Summed
 
 columns16K:
+	VANDPS       (CX), Y15, Y2
+	VANDPS       32(CX), Y15, Y3
+	VBROADCASTSS (AX), Y4
+	VANDPS       Y15, Y4, Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
 	VMOVUPS      (CX), Y2
-	VANDPS       Y14, Y2, Y4
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(CX), Y3
-	VANDPS       Y14, Y3, Y5
 	VPSLLD       $0x10, Y3, Y3
-	VBROADCASTSS (AX), Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y4, Y7, Y0
-	VFMADD231PS  Y5, Y7, Y1
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y3, Y6, Y1
+	VBROADCASTSS (AX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -3781,14 +5975,12 @@ columns16Store:
 	RET
 
 columns16Ragged:
-	SUBQ     $0x00000008, AX
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3815,18 +6007,21 @@ columns16RaggedTile:
 
 columns16RaggedTileK:
 	VMOVUPS      (CX), Y2
-	VANDPS       Y14, Y2, Y4
+	VANDPS       odd<>+0(SB), Y2, Y2
+	VMASKMOVPS   32(CX), Y15, Y3
+	VANDPS       odd<>+0(SB), Y3, Y3
+	VBROADCASTSS (AX), Y4
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (CX), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMASKMOVPS   32(CX), Y15, Y3
-	VANDPS       Y14, Y3, Y5
 	VPSLLD       $0x10, Y3, Y3
-	VBROADCASTSS (AX), Y6
-	VANDPS       Y14, Y6, Y7
-	VPSLLD       $0x10, Y6, Y6
-	VFMADD231PS  Y4, Y7, Y0
-	VFMADD231PS  Y5, Y7, Y1
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y3, Y6, Y1
+	VBROADCASTSS (AX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -3900,12 +6095,11 @@ columns16RaggedTileStore:
 // func bgemm2x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm2x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000010
-	JL       columns16Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -3937,26 +6131,28 @@ columns16:
 	JZ         columns16Summed
 
 columns16K:
+	VANDPS       (CX), Y15, Y4
+	VANDPS       32(CX), Y15, Y5
+	VBROADCASTSS (AX), Y6
+	VANDPS       Y15, Y6, Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(R9*1), Y7
+	VANDPS       Y15, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
 	VMOVUPS      (CX), Y4
-	VANDPS       Y14, Y4, Y6
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(CX), Y5
-	VANDPS       Y14, Y5, Y7
 	VPSLLD       $0x10, Y5, Y5
-	VBROADCASTSS (AX), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y1
-	VFMADD231PS  Y4, Y8, Y0
-	VFMADD231PS  Y5, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y6, Y11, Y2
-	VFMADD231PS  Y7, Y11, Y3
-	VFMADD231PS  Y4, Y10, Y2
-	VFMADD231PS  Y5, Y10, Y3
+	VBROADCASTSS (AX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(R9*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -4042,14 +6238,12 @@ columns16Store:
 	RET
 
 columns16Ragged:
-	SUBQ     $0x00000008, AX
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -4082,25 +6276,29 @@ columns16RaggedTile:
 
 columns16RaggedTileK:
 	VMOVUPS      (CX), Y4
-	VANDPS       Y14, Y4, Y6
+	VANDPS       odd<>+0(SB), Y4, Y4
+	VMASKMOVPS   32(CX), Y15, Y5
+	VANDPS       odd<>+0(SB), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(R9*1), Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (CX), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMASKMOVPS   32(CX), Y15, Y5
-	VANDPS       Y14, Y5, Y7
 	VPSLLD       $0x10, Y5, Y5
-	VBROADCASTSS (AX), Y8
-	VANDPS       Y14, Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y1
-	VFMADD231PS  Y4, Y8, Y0
-	VFMADD231PS  Y5, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y6, Y11, Y2
-	VFMADD231PS  Y7, Y11, Y3
-	VFMADD231PS  Y4, Y10, Y2
-	VFMADD231PS  Y5, Y10, Y3
+	VBROADCASTSS (AX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(R9*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -4189,13 +6387,12 @@ columns16RaggedTileStore:
 
 // func bgemm3x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm3x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000010
-	JL       columns16Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm3x16AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -4227,35 +6424,196 @@ columns16:
 	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R9
 	SHLQ       $0x02, R9
-	TESTQ      DX, DX
-	JZ         columns16Summed
+	CMPQ       DX, $0x00000008
+	JL         columns16Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns16Columns
 
-columns16K:
+columns16AlongRows:
+	VMOVUPS (AX), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, (SP)
+	VMOVUPS Y8, 32(SP)
+	VMOVUPS (AX)(R9*1), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 64(SP)
+	VMOVUPS Y8, 96(SP)
+	VMOVUPS (AX)(R9*2), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  Y15, Y6, Y6
+	VMOVUPS Y6, 128(SP)
+	VMOVUPS Y8, 160(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns16AlongRowsK:
+	VANDPS       (CX), Y15, Y6
+	VANDPS       32(CX), Y15, Y7
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 64(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 128(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
 	VMOVUPS      (CX), Y6
-	VANDPS       Y14, Y6, Y8
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(CX), Y7
-	VANDPS       Y14, Y7, Y9
 	VPSLLD       $0x10, Y7, Y7
-	VBROADCASTSS (AX), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y8, Y11, Y0
-	VFMADD231PS  Y9, Y11, Y1
-	VFMADD231PS  Y6, Y10, Y0
-	VFMADD231PS  Y7, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y8, Y13, Y2
-	VFMADD231PS  Y9, Y13, Y3
-	VFMADD231PS  Y6, Y12, Y2
-	VFMADD231PS  Y7, Y12, Y3
+	VBROADCASTSS 32(R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 96(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 160(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns16AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongRows
+	JMP          columns16Rest
+
+columns16Columns:
+	CMPQ R9, $0x00000004
+	JNE  columns16Rest
+
+columns16AlongColumns:
+	VMOVUPS    rows3<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, (SP)
+	VMOVUPS    Y8, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 64(SP)
+	VMOVUPS    Y8, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 128(SP)
+	VMOVUPS    Y8, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 192(SP)
+	VMOVUPS    Y8, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 256(SP)
+	VMOVUPS    Y8, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 320(SP)
+	VMOVUPS    Y8, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 384(SP)
+	VMOVUPS    Y8, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     Y15, Y6, Y6
+	VMOVUPS    Y6, 448(SP)
+	VMOVUPS    Y8, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns16AlongColumnsK:
+	VANDPS       (CX), Y15, Y6
+	VANDPS       32(CX), Y15, Y7
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(CX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 36(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 40(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns16AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongColumns
+
+columns16Rest:
+	TESTQ DX, DX
+	JZ    columns16Summed
+
+columns16K:
+	VANDPS       (CX), Y15, Y6
+	VANDPS       32(CX), Y15, Y7
+	VBROADCASTSS (AX), Y8
+	VANDPS       Y15, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (AX)(R9*1), Y9
+	VANDPS       Y15, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
 	VBROADCASTSS (AX)(R9*2), Y10
-	VANDPS       Y14, Y10, Y11
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(CX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (AX)(R9*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (AX)(R9*2), Y10
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y8, Y11, Y4
-	VFMADD231PS  Y9, Y11, Y5
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
 	PREFETCHT0   (DI)
@@ -4358,14 +6716,12 @@ columns16Store:
 	RET
 
 columns16Ragged:
-	SUBQ     $0x00000008, AX
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -4397,35 +6753,202 @@ columns16RaggedTile:
 	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R9
 	SHLQ       $0x02, R9
-	TESTQ      DX, DX
-	JZ         columns16RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns16RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns16RaggedTileColumns
+
+columns16RaggedTileAlongRows:
+	VMOVUPS (AX), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, (SP)
+	VMOVUPS Y8, 32(SP)
+	VMOVUPS (AX)(R9*1), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 64(SP)
+	VMOVUPS Y8, 96(SP)
+	VMOVUPS (AX)(R9*2), Y6
+	VPSLLD  $0x10, Y6, Y8
+	VANDPS  odd<>+0(SB), Y6, Y6
+	VMOVUPS Y6, 128(SP)
+	VMOVUPS Y8, 160(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R10
+	LEAQ    32(R10), R11
+
+columns16RaggedTileAlongRowsK:
+	VMOVUPS      (CX), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VMASKMOVPS   32(CX), Y15, Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 64(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 128(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMASKMOVPS   32(CX), Y15, Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 96(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 160(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R10
+	CMPQ         R10, R11
+	JNE          columns16RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongRows
+	JMP          columns16RaggedTileRest
+
+columns16RaggedTileColumns:
+	CMPQ R9, $0x00000004
+	JNE  columns16RaggedTileRest
+
+columns16RaggedTileAlongColumns:
+	VMOVUPS    rows3<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, (SP)
+	VMOVUPS    Y8, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 64(SP)
+	VMOVUPS    Y8, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 128(SP)
+	VMOVUPS    Y8, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 192(SP)
+	VMOVUPS    Y8, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 256(SP)
+	VMOVUPS    Y8, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 320(SP)
+	VMOVUPS    Y8, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 384(SP)
+	VMOVUPS    Y8, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y6
+	VPSLLD     $0x10, Y6, Y8
+	VANDPS     odd<>+0(SB), Y6, Y6
+	VMOVUPS    Y6, 448(SP)
+	VMOVUPS    Y8, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R10
+	LEAQ       512(R10), R11
+
+columns16RaggedTileAlongColumnsK:
+	VMOVUPS      (CX), Y6
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VMASKMOVPS   32(CX), Y15, Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (CX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMASKMOVPS   32(CX), Y15, Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 32(R10), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 36(R10), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 40(R10), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R10
+	CMPQ         R10, R11
+	JNE          columns16RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongColumns
+
+columns16RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
 	VMOVUPS      (CX), Y6
-	VANDPS       Y14, Y6, Y8
+	VANDPS       odd<>+0(SB), Y6, Y6
+	VMASKMOVPS   32(CX), Y15, Y7
+	VANDPS       odd<>+0(SB), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (AX)(R9*1), Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (AX)(R9*2), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (CX), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMASKMOVPS   32(CX), Y15, Y7
-	VANDPS       Y14, Y7, Y9
 	VPSLLD       $0x10, Y7, Y7
-	VBROADCASTSS (AX), Y10
-	VANDPS       Y14, Y10, Y11
-	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y8, Y11, Y0
-	VFMADD231PS  Y9, Y11, Y1
-	VFMADD231PS  Y6, Y10, Y0
-	VFMADD231PS  Y7, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y8, Y13, Y2
-	VFMADD231PS  Y9, Y13, Y3
-	VFMADD231PS  Y6, Y12, Y2
-	VFMADD231PS  Y7, Y12, Y3
+	VBROADCASTSS (AX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (AX)(R9*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
 	VBROADCASTSS (AX)(R9*2), Y10
-	VANDPS       Y14, Y10, Y11
 	VPSLLD       $0x10, Y10, Y10
-	VFMADD231PS  Y8, Y11, Y4
-	VFMADD231PS  Y9, Y11, Y5
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
 	PREFETCHT0   (DI)
@@ -4532,13 +7055,12 @@ columns16RaggedTileStore:
 
 // func bgemm4x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
-TEXT ·bgemm4x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ     n+8(FP), AX
-	CMPQ     AX, $0x00000010
-	JL       columns16Ragged
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+TEXT ·bgemm4x16AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -4575,44 +7097,223 @@ columns16:
 	MOVQ       aRow+32(FP), R9
 	SHLQ       $0x02, R9
 	LEAQ       (R9)(R9*2), R10
-	TESTQ      DX, DX
-	JZ         columns16Summed
+	CMPQ       DX, $0x00000008
+	JL         columns16Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns16Columns
 
-columns16K:
-	VMOVUPS      (CX), Y8
-	VANDPS       Y14, Y8, Y10
-	VPSLLD       $0x10, Y8, Y8
-	VMOVUPS      32(CX), Y9
-	VANDPS       Y14, Y9, Y11
-	VPSLLD       $0x10, Y9, Y9
-	VBROADCASTSS (AX), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y0
-	VFMADD231PS  Y11, Y13, Y1
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VFMADD231PS  Y8, Y12, Y2
-	VFMADD231PS  Y9, Y12, Y3
-	VBROADCASTSS (AX)(R9*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y4
-	VFMADD231PS  Y11, Y13, Y5
+columns16AlongRows:
+	VMOVUPS (AX), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, (SP)
+	VMOVUPS Y10, 32(SP)
+	VMOVUPS (AX)(R9*1), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 64(SP)
+	VMOVUPS Y10, 96(SP)
+	VMOVUPS (AX)(R9*2), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 128(SP)
+	VMOVUPS Y10, 160(SP)
+	VMOVUPS (AX)(R10*1), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  Y15, Y8, Y8
+	VMOVUPS Y8, 192(SP)
+	VMOVUPS Y10, 224(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns16AlongRowsK:
+	VANDPS       (CX), Y15, Y8
+	VANDPS       32(CX), Y15, Y9
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 64(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 128(R11), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VBROADCASTSS 192(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(CX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 32(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 96(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 160(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 224(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns16AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongRows
+	JMP          columns16Rest
+
+columns16Columns:
+	CMPQ R9, $0x00000004
+	JNE  columns16Rest
+
+columns16AlongColumns:
+	VMOVUPS    rows4<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, (SP)
+	VMOVUPS    Y10, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 64(SP)
+	VMOVUPS    Y10, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 128(SP)
+	VMOVUPS    Y10, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 192(SP)
+	VMOVUPS    Y10, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 256(SP)
+	VMOVUPS    Y10, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 320(SP)
+	VMOVUPS    Y10, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 384(SP)
+	VMOVUPS    Y10, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     Y15, Y8, Y8
+	VMOVUPS    Y8, 448(SP)
+	VMOVUPS    Y10, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns16AlongColumnsK:
+	VANDPS       (CX), Y15, Y8
+	VANDPS       32(CX), Y15, Y9
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 12(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(CX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 32(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 36(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 44(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns16AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongColumns
+
+columns16Rest:
+	TESTQ DX, DX
+	JZ    columns16Summed
+
+columns16K:
+	VANDPS       (CX), Y15, Y8
+	VANDPS       32(CX), Y15, Y9
+	VBROADCASTSS (AX), Y10
+	VANDPS       Y15, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(R9*1), Y11
+	VANDPS       Y15, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (AX)(R9*2), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (AX)(R10*1), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(CX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(R9*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (AX)(R9*2), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VFMADD231PS  Y8, Y12, Y6
-	VFMADD231PS  Y9, Y12, Y7
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (AX)(R10*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -4728,14 +7429,12 @@ columns16Store:
 	RET
 
 columns16Ragged:
-	SUBQ     $0x00000008, AX
-	LEAQ     mask<>+0(SB), CX
-	MOVQ     $0x00000010, DX
-	SUBQ     AX, DX
-	VMOVUPS  (CX)(DX*4), Y15
-	STMXCSR  n+8(FP)
-	VPCMPEQD Y14, Y14, Y14
-	VPSLLD   $0x10, Y14, Y14
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -4772,44 +7471,229 @@ columns16RaggedTile:
 	MOVQ       aRow+32(FP), R9
 	SHLQ       $0x02, R9
 	LEAQ       (R9)(R9*2), R10
-	TESTQ      DX, DX
-	JZ         columns16RaggedTileSummed
+	CMPQ       DX, $0x00000008
+	JL         columns16RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns16RaggedTileColumns
+
+columns16RaggedTileAlongRows:
+	VMOVUPS (AX), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, (SP)
+	VMOVUPS Y10, 32(SP)
+	VMOVUPS (AX)(R9*1), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 64(SP)
+	VMOVUPS Y10, 96(SP)
+	VMOVUPS (AX)(R9*2), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 128(SP)
+	VMOVUPS Y10, 160(SP)
+	VMOVUPS (AX)(R10*1), Y8
+	VPSLLD  $0x10, Y8, Y10
+	VANDPS  odd<>+0(SB), Y8, Y8
+	VMOVUPS Y8, 192(SP)
+	VMOVUPS Y10, 224(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns16RaggedTileAlongRowsK:
+	VMOVUPS      (CX), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VMASKMOVPS   32(CX), Y15, Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 64(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 128(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 192(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMASKMOVPS   32(CX), Y15, Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 32(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 96(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 160(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 224(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns16RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongRows
+	JMP          columns16RaggedTileRest
+
+columns16RaggedTileColumns:
+	CMPQ R9, $0x00000004
+	JNE  columns16RaggedTileRest
+
+columns16RaggedTileAlongColumns:
+	VMOVUPS    rows4<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, (SP)
+	VMOVUPS    Y10, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 64(SP)
+	VMOVUPS    Y10, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 128(SP)
+	VMOVUPS    Y10, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 192(SP)
+	VMOVUPS    Y10, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 256(SP)
+	VMOVUPS    Y10, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 320(SP)
+	VMOVUPS    Y10, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 384(SP)
+	VMOVUPS    Y10, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y8
+	VPSLLD     $0x10, Y8, Y10
+	VANDPS     odd<>+0(SB), Y8, Y8
+	VMOVUPS    Y8, 448(SP)
+	VMOVUPS    Y10, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns16RaggedTileAlongColumnsK:
+	VMOVUPS      (CX), Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
+	VMASKMOVPS   32(CX), Y15, Y9
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VBROADCASTSS (R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 12(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMASKMOVPS   32(CX), Y15, Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 32(R11), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 36(R11), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 40(R11), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS 44(R11), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns16RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongColumns
+
+columns16RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
 	VMOVUPS      (CX), Y8
-	VANDPS       Y14, Y8, Y10
-	VPSLLD       $0x10, Y8, Y8
+	VANDPS       odd<>+0(SB), Y8, Y8
 	VMASKMOVPS   32(CX), Y15, Y9
-	VANDPS       Y14, Y9, Y11
-	VPSLLD       $0x10, Y9, Y9
-	VBROADCASTSS (AX), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y0
-	VFMADD231PS  Y11, Y13, Y1
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y2
-	VFMADD231PS  Y11, Y13, Y3
-	VFMADD231PS  Y8, Y12, Y2
-	VFMADD231PS  Y9, Y12, Y3
+	VANDPS       odd<>+0(SB), Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(R9*1), Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
 	VBROADCASTSS (AX)(R9*2), Y12
-	VANDPS       Y14, Y12, Y13
-	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y4
-	VFMADD231PS  Y11, Y13, Y5
+	VANDPS       odd<>+0(SB), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y12
-	VANDPS       Y14, Y12, Y13
+	VBROADCASTSS (AX)(R10*1), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	VMOVUPS      (CX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMASKMOVPS   32(CX), Y15, Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(R9*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (AX)(R9*2), Y12
 	VPSLLD       $0x10, Y12, Y12
-	VFMADD231PS  Y10, Y13, Y6
-	VFMADD231PS  Y11, Y13, Y7
-	VFMADD231PS  Y8, Y12, Y6
-	VFMADD231PS  Y9, Y12, Y7
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (AX)(R10*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
 	PREFETCHT0   (DI)
 	ADDQ         SI, DI
 	PREFETCHT0   (R8)
@@ -4918,6 +7802,1793 @@ columns16RaggedTileStore:
 	ADDQ       AX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y15, 32(CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns16RaggedTile
+	VZEROUPPER
+	RET
+
+// func bgemm5x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·bgemm5x16AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	LDMXCSR    pairsControl<>+0(SB)
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	CMPQ       DX, $0x00000008
+	JL         columns16Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns16Columns
+
+columns16AlongRows:
+	VMOVUPS (AX), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  Y15, Y10, Y10
+	VMOVUPS Y10, (SP)
+	VMOVUPS Y12, 32(SP)
+	VMOVUPS (AX)(R9*1), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  Y15, Y10, Y10
+	VMOVUPS Y10, 64(SP)
+	VMOVUPS Y12, 96(SP)
+	VMOVUPS (AX)(R9*2), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  Y15, Y10, Y10
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y12, 160(SP)
+	VMOVUPS (AX)(R10*1), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  Y15, Y10, Y10
+	VMOVUPS Y10, 192(SP)
+	VMOVUPS Y12, 224(SP)
+	VMOVUPS (AX)(R9*4), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  Y15, Y10, Y10
+	VMOVUPS Y10, 256(SP)
+	VMOVUPS Y12, 288(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns16AlongRowsK:
+	VANDPS       (CX), Y15, Y10
+	VANDPS       32(CX), Y15, Y11
+	VBROADCASTSS (R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 64(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 128(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 192(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 256(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(CX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 96(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 160(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 224(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 288(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns16AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongRows
+	JMP          columns16Rest
+
+columns16Columns:
+	CMPQ R9, $0x00000004
+	JNE  columns16Rest
+
+columns16AlongColumns:
+	VMOVUPS    rows5<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, (SP)
+	VMOVUPS    Y12, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 64(SP)
+	VMOVUPS    Y12, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 128(SP)
+	VMOVUPS    Y12, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 192(SP)
+	VMOVUPS    Y12, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 256(SP)
+	VMOVUPS    Y12, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 320(SP)
+	VMOVUPS    Y12, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 384(SP)
+	VMOVUPS    Y12, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     Y15, Y10, Y10
+	VMOVUPS    Y10, 448(SP)
+	VMOVUPS    Y12, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns16AlongColumnsK:
+	VANDPS       (CX), Y15, Y10
+	VANDPS       32(CX), Y15, Y11
+	VBROADCASTSS (R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 12(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(CX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 36(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 40(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 48(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns16AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongColumns
+
+columns16Rest:
+	TESTQ DX, DX
+	JZ    columns16Summed
+
+columns16K:
+	VANDPS       (CX), Y15, Y10
+	VANDPS       32(CX), Y15, Y11
+	VBROADCASTSS (AX), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(R9*1), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y12
+	VANDPS       Y15, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (AX)(R9*4), Y13
+	VANDPS       Y15, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(CX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(R9*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (AX)(R9*4), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	LDMXCSR      n+8(FP)
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y10, Y0
+	VFMADD231PS  32(CX), Y10, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y2
+	VFMADD231PS  32(CX), Y10, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y4
+	VFMADD231PS  32(CX), Y10, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y6
+	VFMADD231PS  32(CX), Y10, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y8
+	VFMADD231PS  32(CX), Y10, Y9
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns16Biased
+	VMOVUPS (CX), Y10
+	VMOVUPS 32(CX), Y11
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y11, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y11, Y5, Y5
+	VADDPS  Y10, Y6, Y6
+	VADDPS  Y11, Y7, Y7
+	VADDPS  Y10, Y8, Y8
+	VADDPS  Y11, Y9, Y9
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 4(CX), Y11
+	VADDPS       Y11, Y2, Y2
+	VADDPS       Y11, Y3, Y3
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 12(CX), Y11
+	VADDPS       Y11, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+columns16Ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
+
+columns16RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	LDMXCSR    pairsControl<>+0(SB)
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	CMPQ       DX, $0x00000008
+	JL         columns16RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns16RaggedTileColumns
+
+columns16RaggedTileAlongRows:
+	VMOVUPS (AX), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  odd<>+0(SB), Y10, Y10
+	VMOVUPS Y10, (SP)
+	VMOVUPS Y12, 32(SP)
+	VMOVUPS (AX)(R9*1), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  odd<>+0(SB), Y10, Y10
+	VMOVUPS Y10, 64(SP)
+	VMOVUPS Y12, 96(SP)
+	VMOVUPS (AX)(R9*2), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  odd<>+0(SB), Y10, Y10
+	VMOVUPS Y10, 128(SP)
+	VMOVUPS Y12, 160(SP)
+	VMOVUPS (AX)(R10*1), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  odd<>+0(SB), Y10, Y10
+	VMOVUPS Y10, 192(SP)
+	VMOVUPS Y12, 224(SP)
+	VMOVUPS (AX)(R9*4), Y10
+	VPSLLD  $0x10, Y10, Y12
+	VANDPS  odd<>+0(SB), Y10, Y10
+	VMOVUPS Y10, 256(SP)
+	VMOVUPS Y12, 288(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R11
+	LEAQ    32(R11), R12
+
+columns16RaggedTileAlongRowsK:
+	VMOVUPS      (CX), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VBROADCASTSS (R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 64(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 128(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 192(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 256(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 96(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 160(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 224(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 288(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R11
+	CMPQ         R11, R12
+	JNE          columns16RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongRows
+	JMP          columns16RaggedTileRest
+
+columns16RaggedTileColumns:
+	CMPQ R9, $0x00000004
+	JNE  columns16RaggedTileRest
+
+columns16RaggedTileAlongColumns:
+	VMOVUPS    rows5<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, (SP)
+	VMOVUPS    Y12, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 64(SP)
+	VMOVUPS    Y12, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 128(SP)
+	VMOVUPS    Y12, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 192(SP)
+	VMOVUPS    Y12, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 256(SP)
+	VMOVUPS    Y12, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 320(SP)
+	VMOVUPS    Y12, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 384(SP)
+	VMOVUPS    Y12, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y10
+	VPSLLD     $0x10, Y10, Y12
+	VANDPS     odd<>+0(SB), Y10, Y10
+	VMOVUPS    Y10, 448(SP)
+	VMOVUPS    Y12, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R11
+	LEAQ       512(R11), R12
+
+columns16RaggedTileAlongColumnsK:
+	VMOVUPS      (CX), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VBROADCASTSS (R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 12(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 32(R11), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 36(R11), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 40(R11), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS 44(R11), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 48(R11), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R11
+	CMPQ         R11, R12
+	JNE          columns16RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongColumns
+
+columns16RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns16RaggedTileSummed
+
+columns16RaggedTileK:
+	VMOVUPS      (CX), Y10
+	VANDPS       odd<>+0(SB), Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VANDPS       odd<>+0(SB), Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(R9*1), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (AX)(R9*4), Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	VMOVUPS      (CX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMASKMOVPS   32(CX), Y15, Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(R9*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (AX)(R9*4), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16RaggedTileK
+
+columns16RaggedTileSummed:
+	LDMXCSR      n+8(FP)
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns16RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y10, Y0
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y2
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y4
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y6
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y8
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         AX, CX
+
+columns16RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns16RaggedTileBiased
+	VMOVUPS    (CX), Y10
+	VMASKMOVPS 32(CX), Y15, Y11
+	VADDPS     Y10, Y0, Y0
+	VADDPS     Y11, Y1, Y1
+	VADDPS     Y10, Y2, Y2
+	VADDPS     Y11, Y3, Y3
+	VADDPS     Y10, Y4, Y4
+	VADDPS     Y11, Y5, Y5
+	VADDPS     Y10, Y6, Y6
+	VADDPS     Y11, Y7, Y7
+	VADDPS     Y10, Y8, Y8
+	VADDPS     Y11, Y9, Y9
+
+columns16RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RaggedTileRowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 4(CX), Y11
+	VADDPS       Y11, Y2, Y2
+	VADDPS       Y11, Y3, Y3
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 12(CX), Y11
+	VADDPS       Y11, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16RaggedTileStore
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns16RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y6, (CX)
+	VMASKMOVPS Y7, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y8, (CX)
+	VMASKMOVPS Y9, Y15, 32(CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns16RaggedTile
+	VZEROUPPER
+	RET
+
+// func bgemm6x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·bgemm6x16AVX2(SB), NOSPLIT, $512-113
+	MOVQ    n+8(FP), AX
+	CMPQ    AX, $0x00000010
+	JL      columns16Ragged
+	STMXCSR n+8(FP)
+	VMOVUPS odd<>+0(SB), Y15
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	LDMXCSR    pairsControl<>+0(SB)
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	CMPQ       DX, $0x00000008
+	JL         columns16Rest
+	CMPQ       BX, $0x00000004
+	JNE        columns16Columns
+
+columns16AlongRows:
+	VMOVUPS (AX), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, (SP)
+	VMOVUPS Y14, 32(SP)
+	VMOVUPS (AX)(R9*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, 64(SP)
+	VMOVUPS Y14, 96(SP)
+	VMOVUPS (AX)(R9*2), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, 128(SP)
+	VMOVUPS Y14, 160(SP)
+	VMOVUPS (AX)(R10*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, 192(SP)
+	VMOVUPS Y14, 224(SP)
+	VMOVUPS (AX)(R9*4), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, 256(SP)
+	VMOVUPS Y14, 288(SP)
+	VMOVUPS (AX)(R11*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  Y15, Y12, Y12
+	VMOVUPS Y12, 320(SP)
+	VMOVUPS Y14, 352(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R12
+	LEAQ    32(R12), R13
+
+columns16AlongRowsK:
+	VANDPS       (CX), Y15, Y12
+	VANDPS       32(CX), Y15, Y13
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 64(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 128(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 192(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 256(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 320(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(CX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 32(R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 96(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 160(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 224(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 288(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 352(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R12
+	CMPQ         R12, R13
+	JNE          columns16AlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongRows
+	JMP          columns16Rest
+
+columns16Columns:
+	CMPQ R9, $0x00000004
+	JNE  columns16Rest
+
+columns16AlongColumns:
+	VMOVUPS    rows6<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, (SP)
+	VMOVUPS    Y14, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 64(SP)
+	VMOVUPS    Y14, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 128(SP)
+	VMOVUPS    Y14, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 192(SP)
+	VMOVUPS    Y14, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 256(SP)
+	VMOVUPS    Y14, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 320(SP)
+	VMOVUPS    Y14, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 384(SP)
+	VMOVUPS    Y14, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     Y15, Y12, Y12
+	VMOVUPS    Y12, 448(SP)
+	VMOVUPS    Y14, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R12
+	LEAQ       512(R12), R13
+
+columns16AlongColumnsK:
+	VANDPS       (CX), Y15, Y12
+	VANDPS       32(CX), Y15, Y13
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(CX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 32(R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 36(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 40(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 44(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 48(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 52(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R12
+	CMPQ         R12, R13
+	JNE          columns16AlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16AlongColumns
+
+columns16Rest:
+	TESTQ DX, DX
+	JZ    columns16Summed
+
+columns16K:
+	VANDPS       (CX), Y15, Y12
+	VANDPS       32(CX), Y15, Y13
+	VBROADCASTSS (AX), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(R9*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (AX)(R9*4), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (AX)(R11*1), Y14
+	VANDPS       Y15, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(CX), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(R9*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (AX)(R9*4), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (AX)(R11*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	LDMXCSR      n+8(FP)
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y12, Y0
+	VFMADD231PS  32(CX), Y12, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y2
+	VFMADD231PS  32(CX), Y12, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y4
+	VFMADD231PS  32(CX), Y12, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y6
+	VFMADD231PS  32(CX), Y12, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y8
+	VFMADD231PS  32(CX), Y12, Y9
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y10
+	VFMADD231PS  32(CX), Y12, Y11
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns16Biased
+	VMOVUPS (CX), Y12
+	VMOVUPS 32(CX), Y13
+	VADDPS  Y12, Y0, Y0
+	VADDPS  Y13, Y1, Y1
+	VADDPS  Y12, Y2, Y2
+	VADDPS  Y13, Y3, Y3
+	VADDPS  Y12, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y12, Y6, Y6
+	VADDPS  Y13, Y7, Y7
+	VADDPS  Y12, Y8, Y8
+	VADDPS  Y13, Y9, Y9
+	VADDPS  Y12, Y10, Y10
+	VADDPS  Y13, Y11, Y11
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VBROADCASTSS 4(CX), Y13
+	VADDPS       Y13, Y2, Y2
+	VADDPS       Y13, Y3, Y3
+	VBROADCASTSS 8(CX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VBROADCASTSS 12(CX), Y13
+	VADDPS       Y13, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VBROADCASTSS 16(CX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VBROADCASTSS 20(CX), Y13
+	VADDPS       Y13, Y10, Y10
+	VADDPS       Y13, Y11, Y11
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X12, X12, X12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+columns16Ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+	STMXCSR n+8(FP)
+
+columns16RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	LDMXCSR    pairsControl<>+0(SB)
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	CMPQ       DX, $0x00000008
+	JL         columns16RaggedTileRest
+	CMPQ       BX, $0x00000004
+	JNE        columns16RaggedTileColumns
+
+columns16RaggedTileAlongRows:
+	VMOVUPS (AX), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, (SP)
+	VMOVUPS Y14, 32(SP)
+	VMOVUPS (AX)(R9*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, 64(SP)
+	VMOVUPS Y14, 96(SP)
+	VMOVUPS (AX)(R9*2), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, 128(SP)
+	VMOVUPS Y14, 160(SP)
+	VMOVUPS (AX)(R10*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, 192(SP)
+	VMOVUPS Y14, 224(SP)
+	VMOVUPS (AX)(R9*4), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, 256(SP)
+	VMOVUPS Y14, 288(SP)
+	VMOVUPS (AX)(R11*1), Y12
+	VPSLLD  $0x10, Y12, Y14
+	VANDPS  odd<>+0(SB), Y12, Y12
+	VMOVUPS Y12, 320(SP)
+	VMOVUPS Y14, 352(SP)
+	ADDQ    $0x00000020, AX
+	LEAQ    (SP), R12
+	LEAQ    32(R12), R13
+
+columns16RaggedTileAlongRowsK:
+	VMOVUPS      (CX), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 64(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 128(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 192(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 256(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 320(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 32(R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 96(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 160(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 224(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 288(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 352(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, R12
+	CMPQ         R12, R13
+	JNE          columns16RaggedTileAlongRowsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongRows
+	JMP          columns16RaggedTileRest
+
+columns16RaggedTileColumns:
+	CMPQ R9, $0x00000004
+	JNE  columns16RaggedTileRest
+
+columns16RaggedTileAlongColumns:
+	VMOVUPS    rows6<>+0(SB), Y13
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, (SP)
+	VMOVUPS    Y14, 32(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 64(SP)
+	VMOVUPS    Y14, 96(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 128(SP)
+	VMOVUPS    Y14, 160(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 192(SP)
+	VMOVUPS    Y14, 224(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 256(SP)
+	VMOVUPS    Y14, 288(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 320(SP)
+	VMOVUPS    Y14, 352(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 384(SP)
+	VMOVUPS    Y14, 416(SP)
+	ADDQ       BX, AX
+	VMASKMOVPS (AX), Y13, Y12
+	VPSLLD     $0x10, Y12, Y14
+	VANDPS     odd<>+0(SB), Y12, Y12
+	VMOVUPS    Y12, 448(SP)
+	VMOVUPS    Y14, 480(SP)
+	ADDQ       BX, AX
+	LEAQ       (SP), R12
+	LEAQ       512(R12), R13
+
+columns16RaggedTileAlongColumnsK:
+	VMOVUPS      (CX), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 32(R12), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 36(R12), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 40(R12), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 44(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 48(R12), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 52(R12), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         SI, CX
+	ADDQ         $0x00000040, R12
+	CMPQ         R12, R13
+	JNE          columns16RaggedTileAlongColumnsK
+	SUBQ         $0x00000008, DX
+	CMPQ         DX, $0x00000008
+	JGE          columns16RaggedTileAlongColumns
+
+columns16RaggedTileRest:
+	TESTQ DX, DX
+	JZ    columns16RaggedTileSummed
+
+columns16RaggedTileK:
+	VMOVUPS      (CX), Y12
+	VANDPS       odd<>+0(SB), Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VANDPS       odd<>+0(SB), Y13, Y13
+	VBROADCASTSS (AX), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(R9*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (AX)(R9*4), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (AX)(R11*1), Y14
+	VANDPS       odd<>+0(SB), Y14, Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (CX), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMASKMOVPS   32(CX), Y15, Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (AX), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(R9*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (AX)(R9*4), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (AX)(R11*1), Y14
+	VPSLLD       $0x10, Y14, Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16RaggedTileK
+
+columns16RaggedTileSummed:
+	LDMXCSR      n+8(FP)
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+columns16RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y12, Y0
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y2
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y4
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y6
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y8
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y9
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y10
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         AX, CX
+
+columns16RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns16RaggedTileBiased
+	VMOVUPS    (CX), Y12
+	VMASKMOVPS 32(CX), Y15, Y13
+	VADDPS     Y12, Y0, Y0
+	VADDPS     Y13, Y1, Y1
+	VADDPS     Y12, Y2, Y2
+	VADDPS     Y13, Y3, Y3
+	VADDPS     Y12, Y4, Y4
+	VADDPS     Y13, Y5, Y5
+	VADDPS     Y12, Y6, Y6
+	VADDPS     Y13, Y7, Y7
+	VADDPS     Y12, Y8, Y8
+	VADDPS     Y13, Y9, Y9
+	VADDPS     Y12, Y10, Y10
+	VADDPS     Y13, Y11, Y11
+
+columns16RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RaggedTileRowBiased
+	VBROADCASTSS (CX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VBROADCASTSS 4(CX), Y13
+	VADDPS       Y13, Y2, Y2
+	VADDPS       Y13, Y3, Y3
+	VBROADCASTSS 8(CX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VBROADCASTSS 12(CX), Y13
+	VADDPS       Y13, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VBROADCASTSS 16(CX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VBROADCASTSS 20(CX), Y13
+	VADDPS       Y13, Y10, Y10
+	VADDPS       Y13, Y11, Y11
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16RaggedTileStore
+	VXORPS X12, X12, X12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+columns16RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y6, (CX)
+	VMASKMOVPS Y7, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y8, (CX)
+	VMASKMOVPS Y9, Y15, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y10, (CX)
+	VMASKMOVPS Y11, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
