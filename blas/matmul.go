@@ -22,6 +22,8 @@ type Options[T Float] struct {
 	PackedB *PackedB[T]
 	// Batch computes several products of the same shape.
 	Batch Batch
+	// Precision is that of the products. In BFloat16 there is no float64, and no Batch.
+	Precision Precision
 }
 
 // MatMul computes C = A*B, or C += A*B, on a team of workers: A is m x k, B is
@@ -35,6 +37,8 @@ type Options[T Float] struct {
 //
 // NaN and Inf in A and B reach C by the rules of IEEE 754. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
+//
+// In Options.Precision BFloat16 the same holds, and the bits don't depend on the instruction set.
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	if opt.PackedB != nil || opt.Batch.Count > 1 || !(a.fits() && b.fits() && c.fits()) {
 		checkOperands(&c, &a, &b, &opt)
@@ -55,6 +59,10 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d rows", len(opt.RowBias), c.Rows))
 	}
 
+	if opt.Precision == BFloat16 {
+		matMulRounded(team, as32(&c), as32(&a), as32(&b), (*Options[float32])(unsafe.Pointer(&opt)))
+		return
+	}
 	var o gemm.Operation[T] // field by field: a literal would be copied
 	o.Table = gemm.Active[T]()
 	o.M, o.N, o.K = c.Rows, c.Cols, a.Cols
@@ -82,7 +90,7 @@ func checkOperands[T Float](c, a, b *Mat[T], opt *Options[T]) {
 	if opt.PackedB == nil {
 		b.check("B", num.Times(last, max(0, opt.Batch.B)))
 	} else {
-		opt.PackedB.check(b, opt.Batch)
+		opt.PackedB.check(b, opt.Batch, opt.Precision)
 	}
 	a.check("A", num.Times(last, max(0, opt.Batch.A)))
 	c.check("C", num.Times(last, max(0, opt.Batch.C)))
