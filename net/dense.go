@@ -49,7 +49,7 @@ func (d dense) Traits() op.Traits {
 			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: d.init},
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
-		Deferred: d.rows == 1,
+		Deferred: d.rows == 1, Rounds: true,
 		FreesOut: !d.relu, InForGradient: true, OutForPrepare: true,
 		Flops: op.Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
@@ -65,7 +65,9 @@ func rows(t op.Tensor) blas.Mat[float32] { return blas.RowMajor(t.Data, t.Rows()
 
 func (d dense) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	w, b := d.split(p)
-	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: op.Pack[*blas.PackedB[float32]](c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{
+		Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: op.Pack[*blas.PackedB[float32]](c, 0), Precision: c.Precision,
+	})
 }
 
 // Absorb implements op.Absorber. It absorbs a ReLU.
@@ -87,14 +89,14 @@ func (d dense) Prepare(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tens
 func (d dense) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		w, _ := d.split(p)
-		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 1)})
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 1), Precision: c.Precision})
 	}
 }
 
 func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	w, b := d.split(g)
 	if c.Only != Bias {
-		blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate})
+		blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate, Precision: c.Precision})
 	}
 	if c.Only == Weight {
 		return
@@ -111,12 +113,20 @@ func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float
 func (d dense) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
-		packs[0] = blas.NewPackedB[float32](d.in, d.out)
+		packs[0] = newPacked(wanted.Precision, d.in, d.out)
 	}
 	if wanted.Backward {
-		packs[1] = blas.NewPackedB[float32](d.out, d.in)
+		packs[1] = newPacked(wanted.Precision, d.out, d.in)
 	}
 	return packs
+}
+
+// newPacked returns the packed form of matrices of k rows and n columns for products of a precision.
+func newPacked(precision blas.Precision, k, n int) *blas.PackedB[float32] {
+	if precision == blas.BFloat16 {
+		return blas.NewRoundedB(k, n)
+	}
+	return blas.NewPackedB[float32](k, n)
 }
 
 func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {

@@ -50,7 +50,7 @@ func (tiedOutput) TiedTo(o op.Op) bool {
 func (o tiedOutput) Traits() op.Traits {
 	product := int64(2*o.table.vocabulary*o.table.width) * int64(o.rows)
 	return op.Traits{
-		FreesOut: true, InForGradient: true,
+		FreesOut: true, InForGradient: true, Rounds: true,
 		Flops: op.Flops{Forward: product, Backward: product, Gradient: product},
 	}
 }
@@ -62,18 +62,18 @@ func (o tiedOutput) of(p []float32) blas.Mat[float32] {
 }
 
 func (o tiedOutput) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
-	blas.MatMul(c.Team, rows(out), rows(in[0]), o.of(p).T(), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), o.of(p).T(), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 0), Precision: c.Precision})
 }
 
 func (o tiedOutput) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
-		blas.MatMul(c.Team, rows(din[0]), rows(dout), o.of(p), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 1)})
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), o.of(p), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 1), Precision: c.Precision})
 	}
 }
 
 // Gradient sets the gradients of all of the embedding's tables: those of the others are 0.
 func (o tiedOutput) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
-	blas.MatMul(c.Team, o.of(g), rows(dout).T(), rows(in[0]), blas.Options[float32]{Accumulate: c.Accumulate})
+	blas.MatMul(c.Team, o.of(g), rows(dout).T(), rows(in[0]), blas.Options[float32]{Accumulate: c.Accumulate, Precision: c.Precision})
 	if !c.Accumulate {
 		_, positions, segments := o.table.split(g)
 		clear(positions)
@@ -85,10 +85,10 @@ func (o tiedOutput) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []
 func (o tiedOutput) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
-		packs[0] = blas.NewPackedB[float32](o.table.width, o.table.vocabulary)
+		packs[0] = newPacked(wanted.Precision, o.table.width, o.table.vocabulary)
 	}
 	if wanted.Backward {
-		packs[1] = blas.NewPackedB[float32](o.table.vocabulary, o.table.width)
+		packs[1] = newPacked(wanted.Precision, o.table.vocabulary, o.table.width)
 	}
 	return packs
 }

@@ -92,8 +92,8 @@ func (d *Deferred) Bytes() (total int) {
 }
 
 // Gradients sets the deferred ops' part of the flat gradient g, from a run of the batch's samples.
-// It leaves out ops that wanted doesn't name; nil is all. only is that of Pass.
-func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted []bool, only []op.Role, g []float32) {
+// It leaves out ops that wanted doesn't name; nil is all. only and precision are those of Pass.
+func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted []bool, only []op.Role, precision blas.Precision, g []float32) {
 	p := d.program
 	for i, n := range p.nodes {
 		if !d.ops[i] || wanted != nil && !wanted[i] {
@@ -103,7 +103,7 @@ func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted 
 		for _, v := range n.in {
 			d.in = append(d.in, d.tensor(d.values, p.storage, v, batch, run))
 		}
-		d.call = op.Call{Team: team, Train: true, Op: i}
+		d.call = op.Call{Team: team, Train: true, Op: i, Precision: precision}
 		if only != nil {
 			d.call.Only = only[i]
 		}

@@ -93,7 +93,7 @@ func frozenGradients(m *program.Program, params *net.Params, b op.Batch, given, 
 		all, losses = append(all, grads.shards...), append(losses, p.Losses...)
 	}
 	g := make([]float32, m.NumParams())
-	kept.Gradients(nil, b, program.Shard{N: b.N}, nil, nil, g)
+	kept.Gradients(nil, b, program.Shard{N: b.N}, nil, nil, blas.Full, g)
 	return append(all, g), losses
 }
 

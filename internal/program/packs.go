@@ -14,7 +14,7 @@ func (p *Program) NewPacks(wanted func(op int) op.Directions) Packs {
 	for i, n := range p.nodes {
 		directions := wanted(i)
 		directions.Backward = directions.Backward && !p.isInput(n.in[0])
-		if packer, ok := n.op.(op.Packer); ok && directions != (op.Directions{}) {
+		if packer, ok := n.op.(op.Packer); ok && !directions.None() && (n.traits.Rounds || directions.Precision == blas.Full) {
 			packs[i] = packer.NewPacks(directions)
 		}
 	}

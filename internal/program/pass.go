@@ -29,6 +29,8 @@ type Pass struct {
 	Running bool // normalize by State, not by the shard's own statistics
 	Still   bool // draw no random bits
 
+	Precision blas.Precision // in which ops multiply that heed it
+
 	Pieces Pieces // of the tile: the pass finds them, and with Within computes in them; nil for neither
 	Within bool
 

@@ -191,7 +191,7 @@ func checkDeferred(t *testing.T, m twin, params *net.Params, b op.Batch, tiles [
 			ref.NaNs(n.Params.Of(got))
 		}
 	}
-	deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, got)
+	deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, blas.Full, got)
 	ref.RequireNear(t, want, got, m.bound(rowsOf(b, program.Shard{N: b.N})), "gradient of the batch")
 }
 
@@ -215,7 +215,7 @@ func TestDeferredGradientsDoNotDependOnTiles(t *testing.T) {
 					w.Backward(p)
 				}
 				got := ref.NaNs(make([]float32, m.NumParams()))
-				deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, got)
+				deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, blas.Full, got)
 				if want == nil {
 					want = got
 				}

@@ -122,7 +122,7 @@ func (a *ascent) descend(perturb []program.Perturb) (d descent) {
 	w.Forward(&p)
 	w.Backward(&p)
 	d.deferred = make([]float32, a.NumParams())
-	deferred.Gradients(p.Team, p.Batch, program.Shard{N: p.Batch.N}, nil, nil, d.deferred)
+	deferred.Gradients(p.Team, p.Batch, program.Shard{N: p.Batch.N}, nil, nil, blas.Full, d.deferred)
 	for i, n := range a.Nodes() {
 		if n.Traits.Deferred {
 			_, dout := w.Operands(i)

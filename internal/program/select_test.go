@@ -122,7 +122,7 @@ func (c selectCase) gradients(t *testing.T, selects bool) []float32 {
 	}
 	w.Backward(p)
 	g := make([]float32, c.m.NumParams())
-	kept.Gradients(nil, p.Batch, run, nil, nil, g)
+	kept.Gradients(nil, p.Batch, run, nil, nil, blas.Full, g)
 	return append(slices.Concat(grads.shards...), g...)
 }
 

@@ -274,7 +274,7 @@ func TestPassAllocatesNothing(t *testing.T) {
 						w.GradNormSq(&p, i, a.kept[i], a.sq[i])
 					}
 				}
-				deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, g)
+				deferred.Gradients(team, b, program.Shard{N: b.N}, nil, nil, blas.Full, g)
 				m.Commit(params.State, stats[0])
 			}
 			step()

@@ -36,7 +36,13 @@ type Packer interface {
 }
 
 // Directions are the passes that parameters are packed for.
-type Directions struct{ Forward, Backward bool }
+type Directions struct {
+	Forward, Backward bool
+	Precision         blas.Precision // of the products
+}
+
+// None reports whether parameters are packed for no pass.
+func (d Directions) None() bool { return !d.Forward && !d.Backward }
 
 // Packed is an operand in the order in which a product reads fastest, such as a
 // *blas.PackedB[float32] or a *conv.PackedFilter. Pack returns it to an op.

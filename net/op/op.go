@@ -78,6 +78,8 @@ type Traits struct {
 	// DinFromDout, if not 0, is the index of an input whose gradient equals dout after Prepare.
 	// The two may share memory, so Backward must not compute another gradient from dout.
 	DinFromDout int
+	// Rounds: the op's products heed Call.Precision.
+	Rounds bool
 	// Adds: Backward can add to din. Only ops with one input are asked to.
 	Adds bool
 
@@ -164,6 +166,10 @@ type Call struct {
 	// Samples are the indexes in the batch of the call's samples, of a backward pass over some
 	// of them. Nil if all lie behind First, one after the other. Index reads either.
 	Samples []int
+
+	// Precision is that in which an op whose Traits say Rounds multiplies by its parameters, and for
+	// their gradient. Others compute in full precision.
+	Precision blas.Precision
 
 	Accumulate bool      // add to the result rather than setting it
 	Only       Role      // Gradient may leave out the parameters of other roles; "" for none
