@@ -158,7 +158,7 @@ func (o *Optimizer) addCleanSums() error {
 		return o.addCleanOfRanks()
 	}
 	o.treeOfCleanSums(num.Range(0, plan.numCleanSums()))
-	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, o.cleanSums[0])
+	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, blas.Full, o.cleanSums[0])
 	return nil
 }
 

@@ -82,6 +82,7 @@ func (p *plan) notes() (lines []string) {
 	add(p.distills(), "the clean pass's values stay, and go through the backward pass again once the teacher's outputs are known.")
 	add(p.teaches() && !p.perturbs(), "descent: the teacher's forward pass at w with noise, then the gradient at w.")
 	add(p.perturbs() && p.ascent.draws(), fmt.Sprintf("clean: a tensor's gradient counts with the probability %v that it is drawn.", p.ascent.Tensors))
+	add(p.ascent.rounds(), p.roundedNote())
 	add(p.selects(), fmt.Sprintf("descent: forward over all samples, backward over %v of each shard.", p.descent.Samples))
 	add(slices.Contains(p.perturb, program.Factored), "factored: w + eps is never in memory; its effect is computed from the shard's own inputs and output gradients.")
 	add(p.passByPass, "pass by pass: a shard's tiles go through the clean pass, w + eps is formed once, then they go through the descent.")

@@ -26,7 +26,7 @@ type stepRun struct {
 	round  *round
 	pass   pass  // that the workers run, or the first of them
 	route  route // that the workers take
-	packed bool  // the packs are of w
+	packed packed
 	// between: only Ascent.Every keeps the step from perturbing.
 	between bool
 
@@ -53,7 +53,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		return Stats{}, fmt.Errorf("sam: LRSchedule: %w", err)
 	}
 	r := &o.run
-	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, false
+	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, packed{}
 	clear(r.refused)
 	o.begin()
 	only := o.passAtW(plain)
@@ -112,7 +112,7 @@ func (o *Optimizer) addGradients() error {
 	}
 	all := num.Range(0, len(r.plan.units))
 	o.addUnits(all, &pass{kind: descent}, &o.vector, o.team)
-	o.deferred.Gradients(o.team, batch, o.runOf(all), nil, nil, o.ghat)
+	o.deferred.Gradients(o.team, batch, o.runOf(all), nil, nil, blas.Full, o.ghat)
 	return nil
 }
 

@@ -70,6 +70,7 @@ func (e *MemoryError) Error() string {
 func (o *Optimizer) lay() {
 	plan := o.plan
 	o.packs, o.teacherPacks = o.program.NewPacks(o.packing), o.program.NewPacks(o.teacherPacking)
+	o.layRounded()
 	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
 	o.layClean()
 	o.cleanOps = plan.deferredClean()
@@ -116,7 +117,7 @@ func (o *Optimizer) planMemory() Memory {
 	plan := o.plan
 	m := Memory{
 		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*o.numUnits() + o.exchangedFloats()),
-		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
+		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes() + o.rounded.Bytes(),
 		Perturbed:  4 * o.noise.floats(o.program.NumParams()),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),

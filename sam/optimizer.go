@@ -53,6 +53,7 @@ type Optimizer struct {
 
 	team     *blas.Team
 	packs    program.Packs
+	rounded  program.Packs // of an ascent that rounds, for ops that do
 	deferred *program.Deferred
 	workers  []*worker
 	ghat     []float32
@@ -73,6 +74,7 @@ type Optimizer struct {
 
 	noise        noises        // that makes a teacher
 	teacherPacks program.Packs // of a teacher's parameters
+	ascentPacks  program.Packs // of an ascent that rounds: rounded, and packs for ops that don't round
 
 	ranks rankState
 

@@ -32,7 +32,7 @@ const (
 type pass struct {
 	kind   passKind
 	params []float32     // w, or w + eps where that is formed as a whole
-	packs  program.Packs // of params, or nil
+	packs  program.Packs // of params, or nil; of an ascent that rounds, those of it
 
 	// Of a taught pass: the teacher's parameters, and packs of them, or nil.
 	teacher      []float32
@@ -48,7 +48,11 @@ type pass struct {
 
 // passAtW returns a pass at w.
 func (o *Optimizer) passAtW(kind passKind) pass {
-	return pass{kind: kind, params: o.params.Values, packs: o.packs}
+	p := pass{kind: kind, params: o.params.Values, packs: o.packs}
+	if kind == ascent && o.plan.ascent.rounds() {
+		p.packs = o.ascentPacks
+	}
+	return p
 }
 
 // shares reports whether the pass is at parameters that all passes of its kind share in the step: w,
@@ -60,10 +64,7 @@ func (p *pass) shares() bool { return p.kind != descent && !p.again }
 func (o *Optimizer) runRound(route route, p pass) bool {
 	r := &o.run
 	r.pass, r.route = p, route
-	if !p.shares() || !r.packed {
-		o.program.Pack(o.team, p.params, p.packs)
-		r.packed = p.shares()
-	}
+	o.pack(&p, route)
 	if p.teacherPacks != nil {
 		o.program.Pack(o.team, p.teacher, p.teacherPacks)
 	}

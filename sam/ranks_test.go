@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/ranks"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -284,6 +285,23 @@ func TestTooManyRanks(t *testing.T) {
 	c.cfg.Fast, c.cfg.Overlap = false, true
 	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
 	assert.EqualError(t, err, "sam: Overlap is set, and Communicator isn't, so that there is nothing to exchange")
+}
+
+// Ranks make the bits of one with an ascent in bfloat16, too.
+func TestRanksRoundAlike(t *testing.T) {
+	for _, key := range []string{"mse/msam/8", "mse/msam/1", "encoder/msam/3"} {
+		c := caseOf(t, key+"/sgd")
+		full, _ := c.run(t, 2, sam.Alone(), false)
+		c.cfg.Ascent.Precision = blas.BFloat16
+		want, _ := c.run(t, 2, sam.Alone(), false)
+		assert.NotEqual(t, full, want, key)
+		for _, size := range []int{2, 3} {
+			together(t, size, func(comm sam.Communicator) {
+				got, _ := c.run(t, 2, comm, false)
+				assert.Equal(t, want, got, "%s, rank %d of %d", key, comm.Rank(), size)
+			})
+		}
+	}
 }
 
 // In steady state a step that ranks could share allocates nothing.

@@ -42,7 +42,7 @@ func (w *worker) sumOfAll(run program.Shard, g []float32) error {
 	for rest := num.Range(0, len(g)); rest.Len() > 0; {
 		bucket := o.nextOfAll(&rest, s.d)
 		if w.want(bucket) && run.N > 0 {
-			s.d.Gradients(o.team, s.batch, run, w.wanted, s.only, g)
+			s.d.Gradients(o.team, s.batch, run, w.wanted, s.only, s.precision, g)
 		}
 		o.ranks.put(parcel{dst: bucket.Of(g)})
 	}
@@ -132,6 +132,8 @@ type sumOfProducts struct {
 	ops    []bool // of d's, those that are wanted
 	only   []op.Role
 	ascent bool // of the units' samples that perturb
+
+	precision blas.Precision
 }
 
 // want sets wanted to those of the gradients that w.sums describes that lie in a run of parameters,
@@ -155,7 +157,7 @@ func (w *worker) products(units num.Span, g []float32, level int, team *blas.Tea
 		if s.ascent {
 			run = w.o.run.plan.cleanParts[units.From] // a unit each
 		}
-		s.d.Gradients(team, s.batch, run, w.wanted, s.only, g)
+		s.d.Gradients(team, s.batch, run, w.wanted, s.only, s.precision, g)
 		return
 	}
 	left, right := halves(units)
@@ -181,13 +183,13 @@ func (w *worker) sumDeferredAscent(parts num.Span, g []float32, team *blas.Team)
 		return
 	}
 	s := &w.sums
-	s.d.Gradients(team, s.batch, joined(plan.cleanParts[parts.From:parts.To]), w.wanted, s.only, g)
+	s.d.Gradients(team, s.batch, joined(plan.cleanParts[parts.From:parts.To]), w.wanted, s.only, s.precision, g)
 }
 
 // describeAscent sets sums to the deferred gradients that perturb.
 func (w *worker) describeAscent() {
 	r := &w.o.run
-	w.sums = sumOfProducts{d: w.deferred, batch: r.batch, ops: r.perturbed.ops, only: r.perturbed.only, ascent: true}
+	w.sums = sumOfProducts{d: w.deferred, batch: r.batch, ops: r.perturbed.ops, only: r.perturbed.only, ascent: true, precision: r.plan.ascent.Precision}
 }
 
 // addSpread adds up the gradient that perturbs of a shard of which several ranks have parts.

@@ -71,7 +71,7 @@ func newWorker(o *Optimizer, number int) *worker {
 		vector:  newVectors(o.program.NumParams()),
 	}
 	both := plan.perturbs() && !plan.passByPass // passes, by this worker
-	w.resumes = both && (plan.ascent.draws() || plan.selects()) && !plan.sumsClean && !plan.ascent.part()
+	w.resumes = both && (plan.ascent.draws() || plan.selects()) && !plan.sumsClean && !plan.ascent.part() && !plan.ascent.rounds()
 	if both && !w.resumes {
 		clean := size
 		clean.Keeps = size.Factored
@@ -210,7 +210,7 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 			ok = w.distill(p, team)
 		case route == tileByTile:
 			second := p
-			second.kind = descent
+			second.kind, second.packs = descent, w.o.packs
 			ok = w.climb(p, team) && w.run(w.descent, second, w.perturb, team)
 			if ok {
 				w.weighClean()
@@ -289,6 +289,7 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 		Gradients: w, Needs: w.o.needs[p.kind], Losses: w.losses[:w.parts.Len()],
 	}
 	if p.kind == ascent {
+		d.Precision = r.plan.ascent.Precision
 		shard := r.plan.shards[r.plan.shardOf(w.parts.From)]
 		d.Shards = r.plan.cleanParts[w.parts.From:w.parts.To]
 		d.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.ascent.Samples(shard.N))))

@@ -1,0 +1,84 @@
+package sam
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// An ascent in bfloat16 has packs of its own for ops that round their operands. For the others it has
+// those of the passes in full precision.
+
+// packed says which packs are of w.
+type packed struct{ full, rounded bool }
+
+// layRounded lays out the packs of an ascent that rounds.
+func (o *Optimizer) layRounded() {
+	o.rounded, o.ascentPacks = nil, nil
+	if !o.plan.ascent.rounds() {
+		return
+	}
+	o.rounded = o.program.NewPacks(func(i int) op.Directions {
+		wanted := o.packing(i)
+		wanted.Precision = blas.BFloat16
+		return wanted
+	})
+	for i, packs := range o.rounded {
+		if packs == nil {
+			packs = o.packs[i]
+		}
+		o.ascentPacks = append(o.ascentPacks, packs)
+	}
+}
+
+// pack packs the parameters that a round's passes read, unless they are packed already.
+func (o *Optimizer) pack(p *pass, route route) {
+	done := &o.run.packed
+	rounds := p.kind == ascent && o.plan.ascent.rounds()
+	if rounds && !(p.shares() && done.rounded) {
+		o.program.Pack(o.team, p.params, o.rounded)
+		done.rounded = p.shares()
+	}
+	if full := !rounds || route == tileByTile || o.packsUnrounded(); full && !(p.shares() && done.full) {
+		packs := p.packs
+		if rounds {
+			packs = o.packs
+		}
+		o.program.Pack(o.team, p.params, packs)
+		done.full = p.shares()
+	}
+}
+
+// packsUnrounded reports whether an ascent that rounds reads packs in full precision, too.
+func (o *Optimizer) packsUnrounded() bool {
+	for i, packs := range o.packs {
+		if packs != nil && o.rounded[i] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// roundedNote says where the ascent multiplies in bfloat16, and by what.
+func (p *plan) roundedNote() string {
+	of := func(rounds bool) (flops int64, ops int) {
+		for _, op := range p.ops {
+			if work := op.Traits.Flops.Forward; op.Traits.Rounds == rounds && work > 0 {
+				flops, ops = flops+work, ops+1
+			}
+		}
+		return flops, ops
+	}
+	flops, ops := of(true)
+	others, _ := of(false)
+	by := "by AVX512_BF16"
+	if !simd.HasBF16() {
+		by = "in plain Go, slowly, since this CPU, or the instruction set in use, has no instructions for it"
+	}
+	return fmt.Sprintf("bfloat16: %s of the clean pass, with %.0f%% of its operations, %s.",
+		english.Plural(ops, "product", ""), 100*float64(flops)/float64(max(1, flops+others)), by)
+}
