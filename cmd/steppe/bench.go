@@ -26,6 +26,7 @@ type bench struct {
 	batches  []int
 	methods  []string
 	rho      float64
+	ascents  []string // rows of runs.Ascents
 	shards   []int
 	rounds   int
 	explain  bool
@@ -133,6 +134,7 @@ step of steppe train --overlap over this one. With --scaling weak, --batch and
 	flags.IntSliceVar(&b.shards, "shards", nil, "shards per batch to try with sharded methods (default: see above)")
 	flags.Float64Var(&b.rho, "rho", 0, "perturbation radius (default "+
 		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
+	flags.StringSliceVar(&b.ascents, "ascent", []string{runs.Ascents[0].Name}, "`precisions` of the ascent: f32, bf16, or both")
 	b.addSeed(flags)
 	b.addWorkers(flags)
 	flags.IntVar(&b.rounds, "rounds", 0, fmt.Sprintf("rounds to time (default: at least %d, and %v per method)", minRounds, timePerMethod))

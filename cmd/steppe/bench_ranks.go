@@ -47,6 +47,7 @@ type RanksRow struct {
 	Data     string  `json:"data"`
 	Method   string  `json:"method"`
 	Shards   int     `json:"shards"`
+	Ascent   string  `json:"ascent,omitempty"` // its precision, if it isn't float32
 	Batch    int     `json:"batch"`
 	Workers  int     `json:"workers"` // of a rank
 	Sums     string  `json:"sums"`    // exact or fast
@@ -127,7 +128,7 @@ func (b *bench) runRanks(ctx context.Context, c sam.Communicator, stdout, stderr
 	if err := b.validateRanks(); err != nil {
 		return err
 	}
-	facts := append(programFacts(), agree.Fact{Name: "what is measured", Value: fmt.Sprint(b.models, b.batches, b.methods, b.shards, b.rounds, b.rho, b.seed, b.scaling, b.units, b.source)})
+	facts := append(programFacts(), agree.Fact{Name: "what is measured", Value: fmt.Sprint(b.models, b.batches, b.methods, b.shards, b.rounds, b.rho, b.ascents, b.seed, b.scaling, b.units, b.source)})
 	if err := agree.Facts(c, nil, facts); err != nil {
 		return err
 	}
@@ -327,7 +328,7 @@ func (b *bench) ranksRows(c sam.Communicator, t *trial, all []*rankContender) (r
 			}
 		}
 		row := RanksRow{
-			Model: t.modelName, Data: t.dataName(), Method: one.method.Name, Shards: one.shards, Batch: t.batch, Workers: t.workers,
+			Model: t.modelName, Data: t.dataName(), Method: one.method.Name, Shards: one.shards, Ascent: one.ascent, Batch: t.batch, Workers: t.workers,
 			Sums: one.sums, Rounds: len(one.seconds), Calls: ranks[0].Calls,
 			Step: Seconds{slices.Min(one.seconds), stats.Median(one.seconds), slices.Max(one.seconds)},
 		}
@@ -369,7 +370,7 @@ func printRanks(w io.Writer, t *trial, rows []RanksRow, markdown bool) {
 	}
 	label := func(r RanksRow) string {
 		for _, c := range t.contenders {
-			if c.method.Name == r.Method && c.shards == r.Shards {
+			if c.method.Name == r.Method && c.shards == r.Shards && c.ascent == r.Ascent {
 				return c.label()
 			}
 		}

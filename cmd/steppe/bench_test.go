@@ -166,7 +166,7 @@ func TestBenchSmallBatch(t *testing.T) {
 
 // A model that normalizes one pixel needs two samples a shard.
 func TestBenchSmallestShard(t *testing.T) {
-	b := &bench{workload: workload{workers: 1, source: sourceOf("synthetic:4x4x3")}, methods: defaultMethods, models: []string{"resnet20"},
+	b := &bench{workload: workload{workers: 1, source: sourceOf("synthetic:4x4x3")}, methods: defaultMethods, ascents: []string{"f32"}, models: []string{"resnet20"},
 		given: func(flag string) bool { return flag == "data" }}
 	trial, err := b.newTrial("resnet20", 24, true)
 	require.NoError(t, err)
@@ -417,4 +417,31 @@ func sourceOf(data string) runs.Source {
 	s := runs.Defaults().Source
 	s.Data = data
 	return s
+}
+
+// With both precisions of the ascent, each method that perturbs has a row for each.
+func TestBenchAscents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bench.json")
+	line := []string{"bench", "--model", "tiny", "--data", halves(t, false), "--batch", "8", "--shards", "2", "--rounds", "6", "--workers", "1"}
+	code, stdout, stderr := steppe(t, append(line, "--ascent", "f32,bf16", "--explain", "--json", path)...)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, []string{"SGD", "SAM", "SAM in bf16", "mSAM 2", "mSAM 2 in bf16"}, rowsOf(stdout))
+	assert.Contains(t, stdout, "\nperturbed: with products in bfloat16 at w\n")
+	var report Report
+	require.NoError(t, json.Unmarshal([]byte(read(t, path)), &report))
+	var ascents []string
+	for _, row := range report.Rows {
+		ascents = append(ascents, row.Ascent)
+	}
+	assert.Equal(t, []string{"", "", "bf16", "", "bf16"}, ascents)
+	assert.Len(t, claims(report.Rows), 2, "one for each precision")
+
+	for _, args := range [][]string{append(line, "--ascent", "fp8"), {"train", "--epochs", "1", "--ascent", "fp8"}} {
+		code, _, stderr = steppe(t, args...)
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr, `unknown precision of the ascent "fp8", want one of f32, bf16`)
+	}
+	code, _, stderr = steppe(t, "train", "--epochs", "1", "--method", "gsam", "--ascent", "bf16")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "steppe: --ascent is bfloat16, and Descent.Orthogonal is 0.4, which moves the weights by the gradient at w, too")
 }

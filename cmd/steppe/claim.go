@@ -15,18 +15,31 @@ import (
 // claims says of each sharded method among the rows what it costs, compared with SAM. Each claim is
 // true of all the rows. Without SAM there are none.
 func claims(rows []Row) (claims []string) {
-	for _, method := range sam.Methods {
-		if cells := cellsOf(rows, method); len(cells) > 0 {
-			claims = append(claims, claim(method.Title, cells))
+	for _, ascent := range ascentsIn(rows) {
+		for _, method := range sam.Methods {
+			if cells := cellsOf(rows, method, ascent); len(cells) > 0 {
+				claims = append(claims, claim(method.Title+ascentSuffix(ascent), cells))
+			}
 		}
 	}
 	return claims
 }
 
-// cellsOf returns a method's rows with more than one shard, if they were compared with SAM.
-func cellsOf(rows []Row, method sam.Method) (cells []Row) {
+// ascentsIn returns the precisions of the rows' ascents, in order and each once.
+func ascentsIn(rows []Row) (ascents []string) {
 	for _, row := range rows {
-		if row.Method == method.Name && method.Sharded() && row.Shards > 1 && row.VsSAM != nil {
+		if !slices.Contains(ascents, row.Ascent) {
+			ascents = append(ascents, row.Ascent)
+		}
+	}
+	return ascents
+}
+
+// cellsOf returns a method's rows with more than one shard and a precision of the ascent, if they were
+// compared with SAM.
+func cellsOf(rows []Row, method sam.Method, ascent string) (cells []Row) {
+	for _, row := range rows {
+		if row.Method == method.Name && row.Ascent == ascent && method.Sharded() && row.Shards > 1 && row.VsSAM != nil {
 			cells = append(cells, row)
 		}
 	}

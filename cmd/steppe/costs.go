@@ -34,10 +34,13 @@ func (r *Report) costs() chart.Lines {
 		if method, err := sam.Lookup(row.Method); several && err == nil {
 			name += ", " + method.Title
 		}
+		if row.Ascent != "" {
+			name += ", " + row.Ascent + " ascent"
+		}
 		if lines[name] == nil {
 			order = append(order, name)
 			if row.Method == "msam" {
-				lines[name] = append(lines[name], r.find(row.Model, row.Batch, "sam")) // SAM is mSAM with one shard
+				lines[name] = append(lines[name], r.find(row.Model, row.Batch, "sam", row.Ascent)) // SAM is mSAM with one shard
 			}
 		}
 		lines[name] = append(lines[name], row)
@@ -51,10 +54,11 @@ func (r *Report) costs() chart.Lines {
 // drawn reports whether a method has a line in the chart: SGD and SAM have none.
 func drawn(method string) bool { return method != "sgd" && method != "sam" }
 
-// find returns the first row of a model, a batch and a method. There must be one.
-func (r *Report) find(model string, batch int, method string) Row {
+// find returns the first row of a model, a batch, a method and a precision of the ascent. There must
+// be one.
+func (r *Report) find(model string, batch int, method, ascent string) Row {
 	return r.Rows[slices.IndexFunc(r.Rows, func(row Row) bool {
-		return row.Model == model && row.Batch == batch && row.Method == method
+		return row.Model == model && row.Batch == batch && row.Method == method && row.Ascent == ascent
 	})]
 }
 

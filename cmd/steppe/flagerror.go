@@ -22,7 +22,8 @@ var flagsOf = map[string][]string{
 	"AdamW.WeightDecay": {"weight-decay"},
 	"RhoWithLR":         {"rho-schedule"},
 	"Ascent.Eta":        {"eta"}, "Ascent.Fraction": {"ascent-fraction"}, "Ascent.Every": {"ascent-every"},
-	"Ascent.NormOnly": {"method", "methods"}, "Ascent.Momentum": {"method", "methods"},
+	"Ascent.Precision": {"ascent"},
+	"Ascent.NormOnly":  {"method", "methods"}, "Ascent.Momentum": {"method", "methods"},
 	"Grid.Methods": {"methods"}, "Grid.Rhos": {"rhos"}, "Grid.LRs": {"lrs"}, "Grid.Noise": {"label-noise"},
 	"Grid.Seeds": {"seeds"}, "Grid.SelectionSeeds": {"selection-seeds"},
 }

@@ -20,10 +20,12 @@ func (b *bench) printSummary(w io.Writer) {
 		if len(batchesIn(rows)) < 2 {
 			continue
 		}
-		for _, method := range sam.Methods {
-			if cells := cellsOf(rows, method); len(cells) > 0 {
-				b.printMatrix(w, method, cells)
-				summed = append(summed, cells...)
+		for _, ascent := range ascentsIn(rows) {
+			for _, method := range sam.Methods {
+				if cells := cellsOf(rows, method, ascent); len(cells) > 0 {
+					b.printMatrix(w, method, cells)
+					summed = append(summed, cells...)
+				}
 			}
 		}
 	}
@@ -46,7 +48,7 @@ func (b *bench) printSummary(w io.Writer) {
 // each number of shards.
 func (b *bench) printMatrix(w io.Writer, method sam.Method, rows []Row) {
 	title := fmt.Sprintf("%s on %s, %s: time of a step over SAM's, by batch and shards",
-		rows[0].Model, rows[0].Data, method.Title)
+		rows[0].Model, rows[0].Data, method.Title+ascentSuffix(rows[0].Ascent))
 	if b.markdown {
 		title = "**" + title + "**"
 	}

@@ -15,12 +15,21 @@ import (
 type contender struct {
 	method  sam.Method
 	shards  int
+	ascent  string // the precision; "" is the default
 	cfg     sam.Config
 	opt     *sam.Optimizer // nil unless its trial is being measured
 	seconds []float64      // of a step, by round
 }
 
-func (c *contender) String() string { return c.method.With(c.shards) }
+func (c *contender) String() string { return c.method.With(c.shards) + ascentSuffix(c.ascent) }
+
+// ascentSuffix is what follows a method's name, where its ascent has another precision than usual.
+func ascentSuffix(ascent string) string {
+	if ascent == "" {
+		return ""
+	}
+	return " in " + ascent
+}
 
 // step trains on a batch and returns the time in seconds.
 func (c *contender) step(batch net.Batch) (float64, error) {

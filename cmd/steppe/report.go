@@ -38,6 +38,7 @@ type Row struct {
 	Data              string          `json:"data"`
 	Method            string          `json:"method"`
 	Shards            int             `json:"shards"`
+	Ascent            string          `json:"ascent,omitempty"` // its precision, if it isn't float32
 	Batch             int             `json:"batch"`
 	Workers           int             `json:"workers"`
 	Rounds            int             `json:"rounds"`
@@ -109,7 +110,7 @@ func (t *trial) row(c *contender, ceiling float64) Row {
 	flops := float64(plan.Flops) / step.Median
 	row := Row{
 		Model: t.modelName, Data: t.dataName(), Method: c.method.Name,
-		Shards: c.shards, Batch: t.batch, Workers: t.workers,
+		Shards: c.shards, Ascent: c.ascent, Batch: t.batch, Workers: t.workers,
 		Rounds: len(c.seconds), Seconds: step,
 		ExamplesPerSecond: float64(t.batch) / step.Median,
 		GFLOPS:            flops / 1e9,

@@ -123,9 +123,9 @@ func (t *trial) baseTitle() string {
 // label returns a contender's name for a table, with its shards if the method has shards to choose.
 func (c *contender) label() string {
 	if !c.method.Sharded() {
-		return c.method.Title
+		return c.method.Title + ascentSuffix(c.ascent)
 	}
-	return fmt.Sprintf("%s %d", c.method.Title, c.shards)
+	return fmt.Sprintf("%s %d", c.method.Title, c.shards) + ascentSuffix(c.ascent)
 }
 
 // spreads formats the rows' times in milliseconds, aligned.
@@ -155,7 +155,7 @@ func ratios(rows []Row) []string {
 		width = max(width, len(fmt.Sprintf("%.2f", *row.VsSAM)))
 	}
 	return cells(rows, func(row Row) string {
-		if row.Method == "sam" { // exactly 1
+		if row.Method == "sam" && row.Ascent == rows[0].Ascent { // exactly 1
 			return fmt.Sprintf("%*.2f", width, *row.VsSAM)
 		}
 		return fmt.Sprintf("%*.2f%s", width, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))

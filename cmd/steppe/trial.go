@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -152,10 +154,23 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 			cfg.Rho = b.rho
 		}
 		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, base
-		if err := cfg.Validate(t.model); err != nil {
-			return fmt.Errorf("%s, %s: %w", t.modelName, method.With(n), err)
+		for _, name := range b.ascents {
+			ascent, err := runs.FindAscent(name)
+			if err != nil {
+				return fmt.Errorf("--ascent: %w", err)
+			}
+			c := &contender{method: method, shards: n, cfg: cfg}
+			if ascent.Precision != blas.Full {
+				if !method.Perturbs() {
+					continue // there is no ascent
+				}
+				c.cfg.Ascent.Precision, c.ascent = ascent.Precision, ascent.Name
+			}
+			if err := c.cfg.Validate(t.model); err != nil {
+				return fmt.Errorf("%s, %v: %w", t.modelName, c, err)
+			}
+			t.contenders = append(t.contenders, c)
 		}
-		t.contenders = append(t.contenders, &contender{method: method, shards: n, cfg: cfg})
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Settings struct {
 	Eta            float64 `json:"eta,omitempty"`
 	AscentFraction float64 `json:"ascent-fraction,omitempty"`
 	AscentEvery    int     `json:"ascent-every,omitempty"`
+	Ascent         string  `json:"ascent,omitempty"` // a row of Ascents; "" is the first
 	// Options has the values of the method's own options that aren't its preset's, by flag.
 	Options map[string]float64 `json:"options,omitempty"`
 
@@ -243,6 +244,9 @@ func (s *Settings) Validate() error {
 	if _, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule); err != nil {
 		return err
 	}
+	if _, err := FindAscent(s.Ascent); err != nil {
+		return err
+	}
 	if s.Ranks != "" {
 		if _, err := FindRankSum(s.Ranks); err != nil {
 			return err
@@ -308,6 +312,11 @@ func (s *Settings) config(batches, workers int) (sam.Config, error) {
 	c := method.Preset
 	c.Rho, c.Shards, c.Clip, c.Workers = s.Rho, s.Shards, s.Clip, workers
 	c.Ascent.Eta, c.Ascent.Fraction, c.Ascent.Every = s.Eta, s.AscentFraction, s.AscentEvery
+	ascent, err := FindAscent(s.Ascent)
+	if err != nil {
+		return sam.Config{}, err
+	}
+	c.Ascent.Precision = ascent.Precision
 	s.setOptions(&c)
 	c.Base = optimizer.Rule(s)
 	if s.Ranks != "" {

@@ -1,8 +1,10 @@
 package runs
 
 import (
+	"cmp"
 	"slices"
 
+	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -92,6 +94,23 @@ var RhoSchedules = []Schedule{
 
 // withLR is the schedule of rho that is the learning rate's.
 const withLR = "lr"
+
+// Ascent is a precision of the ascent.
+type Ascent struct {
+	Name, About string
+	Precision   blas.Precision
+}
+
+// Ascents lists the precisions, the default first.
+var Ascents = []Ascent{
+	{"f32", "in float32", blas.Full},
+	{"bf16", "in bfloat16, in layers that can: half the cost on CPUs with AVX512_BF16, slow on others", blas.BFloat16},
+}
+
+// FindAscent returns the row of Ascents with that name; "" is the default's.
+func FindAscent(name string) (Ascent, error) {
+	return lookup.Row("precision of the ascent", Ascents, func(a Ascent) string { return a.Name }, cmp.Or(name, Ascents[0].Name))
+}
 
 // RankSum is a way in which the ranks of a run add up their gradients.
 type RankSum struct {
