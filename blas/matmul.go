@@ -38,7 +38,8 @@ type Options[T Float] struct {
 // NaN and Inf in A and B reach C by the rules of IEEE 754. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
 //
-// In Options.Precision BFloat16 the same holds, and the bits don't depend on the instruction set.
+// In Options.Precision BFloat16 the same holds, and the bits don't depend on the instruction set, but
+// for those of NaNs.
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	if opt.PackedB != nil || opt.Batch.Count > 1 || !(a.fits() && b.fits() && c.fits()) {
 		checkOperands(&c, &a, &b, &opt)

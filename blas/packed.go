@@ -63,14 +63,17 @@ func (p *PackedB[T]) formRows(k int) int {
 
 // First returns the packed form of the first k rows and n columns of the matrix that p is filled
 // with. It shares p's memory, and can't be filled itself. Where rows are summed in several blocks
-// there is none of fewer rows, and ok is false.
+// there is none of fewer rows, and ok is false; so it is for an odd number of fewer rounded rows.
 func (p *PackedB[T]) First(k, n int) (first PackedB[T], ok bool) {
 	if rows, cols := p.rows, p.matrix.Columns(); k < 0 || n < 0 || k > rows || n > cols {
 		panic(fmt.Sprintf("blas: the first %d x %d of a packed form of %d x %d", k, n, rows, cols))
 	}
+	if p.precision == BFloat16 && k%2 != 0 && k != p.rows {
+		return PackedB[T]{}, false // the last pair has a row too many
+	}
 	first.precision, first.rows = p.precision, k
 	first.matrix, ok = p.matrix.First(p.formRows(k), n)
-	return first, ok && (p.precision == Full || k%2 == 0 || k == p.rows)
+	return first, ok
 }
 
 // Bytes returns the size of the packed data.

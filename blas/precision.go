@@ -18,7 +18,8 @@ const (
 	Full Precision = iota
 	// BFloat16 rounds A and B, of float32, to bfloat16 before it multiplies them: to 8 significant
 	// bits, to nearest even. Sums are of float32. It is meant for CPUs that multiply bfloat16 twice as
-	// fast, by AVX512_BF16 (simd.HasBF16). Others compute the same bits slowly, in plain Go.
+	// fast, by AVX512_BF16 (simd.HasBF16). Others with AVX2 imitate it at about float32's speed, and
+	// the rest computes the same bits slowly, in plain Go.
 	//
 	// Products are summed in pairs along k, as VDPBF16PS does: of each pair the odd one's first, with
 	// one rounding a product. Numbers below 2^-126 count as zeros.
@@ -38,7 +39,7 @@ func pairedRows(k int) int { return num.CeilDiv(k, 2) }
 
 // matMulRounded is MatMul in BFloat16, of operands that have been checked.
 func matMulRounded(team *Team, c, a, b *Mat[float32], opt *Options[float32]) {
-	if opt.Batch.Count > 0 {
+	if opt.Batch.Count != 0 {
 		panic("blas: a batch of products in bfloat16")
 	}
 	var o gemm.Operation[float32]

@@ -58,9 +58,10 @@ type Ascent struct {
 
 	// Precision blas.BFloat16 multiplies in bfloat16 in the pass whose gradients perturb: forward,
 	// backward and for the gradient, in layers that can (docs/MSAM.md). A perturbation is a direction
-	// alone, which 8 significant bits give; norms, w + eps and all that follows are float32, and so is
-	// everything that the weights are moved by. Stats.Loss and running statistics are of that pass. It
-	// halves the ascent's cost where simd.HasBF16, and makes it slow elsewhere. 0 is blas.Full.
+	// alone, which 8 significant bits give; w + eps and all that follows are float32, and so are the
+	// gradients that the weights are moved by. Stats.Loss and running statistics are of that pass, and
+	// so are the losses by which Descent.Samples chooses. It is meant to halve the ascent's cost where
+	// simd.HasBF16; on other CPUs it saves nothing, and its bits are the same. 0 is blas.Full.
 	Precision blas.Precision
 
 	// Every makes only the steps 0, Every, 2*Every and so on perturb. The others are the
@@ -245,7 +246,7 @@ func (a Ascent) String() string {
 		list = append(list, "by the base optimizer's momentum")
 	}
 	if a.rounds() {
-		list = append(list, "with products in bfloat16 at w")
+		list = append(list, "with products in bfloat16")
 	}
 	if a.Every > 1 {
 		list = append(list, fmt.Sprintf("in one step of %d", a.Every))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/dustin/go-humanize/english"
+	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/ranks"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -23,7 +24,7 @@ func taken(o *Optimizer) Memory {
 	}
 	m := Memory{
 		Gradients:  bytes(o.ghat) + bytes(o.units...) + bytes(o.ranks.sum, o.ranks.tree.scratch) + bytes(o.ranks.products...),
-		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
+		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes() + o.rounded.Bytes(),
 		Perturbed:  bytes(o.noise.sum),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
 		Combined:   bytes(o.cleanSums...) + bytes(o.ownClean...) + bytes(o.kept...) + bytes(o.ahead),
@@ -79,6 +80,9 @@ func TestMemoryOfRanks(t *testing.T) {
 						cfg := row.Preset
 						cfg.Base, cfg.Batch, cfg.Workers, cfg.Communicator, cfg.Fast = optim.SGD{LR: 0.1}, batch, 1+r.Rank(), r, fast
 						cfg.Overlap, cfg.force.segment = shards == 6, 1
+						if method == "sam" || method == "msam" && fast {
+							cfg.Ascent.Precision = blas.BFloat16
+						}
 						if row.Sharded() {
 							cfg.Shards = shards
 						}

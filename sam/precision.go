@@ -65,20 +65,23 @@ func (o *Optimizer) packsUnrounded() bool {
 
 // roundedNote says where the ascent multiplies in bfloat16, and by what.
 func (p *plan) roundedNote() string {
-	of := func(rounds bool) (flops int64, ops int) {
+	of := func(rounds bool) (flops int64, layers int) {
 		for _, op := range p.ops {
 			if work := op.Traits.Flops.Forward; op.Traits.Rounds == rounds && work > 0 {
-				flops, ops = flops+work, ops+1
+				flops, layers = flops+work, layers+1
 			}
 		}
-		return flops, ops
+		return flops, layers
 	}
-	flops, ops := of(true)
+	flops, layers := of(true)
 	others, _ := of(false)
-	by := "by AVX512_BF16"
-	if !simd.HasBF16() {
-		by = "in plain Go, slowly, since this CPU, or the instruction set in use, has no instructions for it"
+	by := "in plain Go, slowly"
+	switch {
+	case simd.HasBF16():
+		by = "by AVX512_BF16"
+	case p.isa == simd.AVX2 || p.isa == simd.AVX512:
+		by = "imitated by float32's instructions, and so no faster"
 	}
 	return fmt.Sprintf("bfloat16: %s of the clean pass, with %.0f%% of its operations, %s.",
-		english.Plural(ops, "product", ""), 100*float64(flops)/float64(max(1, flops+others)), by)
+		english.Plural(layers, "layer", ""), 100*float64(flops)/float64(max(1, flops+others)), by)
 }

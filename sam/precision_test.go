@@ -243,11 +243,11 @@ func TestRoundedAscentErrors(t *testing.T) {
 
 // The plan says what rounds. Of images, convolutions don't.
 func TestPlanOfRoundedAscent(t *testing.T) {
-	for i, want := range map[int]string{1: "3 products of the clean pass, with 100% of its operations, ", 3: "1 product of the clean pass, with "} {
+	for i, want := range map[int]string{1: "3 layers of the clean pass, with 100% of its operations, ", 3: "1 layer of the clean pass, with "} {
 		sub := subjects(t)[i]
 		plan, err := NewPlan(sub.model, Config{Rho: 0.1, Ascent: Ascent{Precision: blas.BFloat16}, Base: optim.SGD{LR: 0.1}, Batch: 60})
 		require.NoError(t, err)
-		assert.Contains(t, plan.String(), "perturbed: with products in bfloat16 at w\n")
+		assert.Contains(t, plan.String(), "perturbed: with products in bfloat16\n")
 		assert.Contains(t, plan.String(), "bfloat16: "+want)
 	}
 }

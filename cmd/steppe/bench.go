@@ -227,6 +227,9 @@ func (b *bench) validate() error {
 	if b.rounds < 0 {
 		return fmt.Errorf("--rounds is %d, want at least 1, or 0 for the default", b.rounds)
 	}
+	if err := b.sortAscents(); err != nil {
+		return err
+	}
 	b.models, b.methods = distinct(b.models), distinct(b.methods)
 	if len(b.models) == 0 || len(b.methods) == 0 {
 		return fmt.Errorf("--model %q and --methods %q, want at least one of each", b.models, b.methods)
@@ -238,6 +241,27 @@ func (b *bench) validate() error {
 	}
 	if b.costs.path != "" && !(slices.Contains(b.methods, "sam") && slices.ContainsFunc(b.methods, drawn)) {
 		return fmt.Errorf("--plot draws costs relative to SAM: --methods %s needs sam, and a method to compare with it", strings.Join(b.methods, ","))
+	}
+	return nil
+}
+
+// sortAscents puts the precisions of --ascent into the order of their table, each once. The first
+// SAM, which others are compared with, is then float32's if that is there.
+func (b *bench) sortAscents() error {
+	if len(b.ascents) == 0 {
+		return fmt.Errorf("--ascent is empty, want f32, bf16, or both")
+	}
+	for _, name := range b.ascents {
+		if _, err := runs.FindAscent(name); err != nil {
+			return fmt.Errorf("--ascent: %w", err)
+		}
+	}
+	given := b.ascents
+	b.ascents = nil
+	for _, row := range runs.Ascents {
+		if slices.Contains(given, row.Name) {
+			b.ascents = append(b.ascents, row.Name)
+		}
 	}
 	return nil
 }

@@ -426,7 +426,7 @@ func TestBenchAscents(t *testing.T) {
 	code, stdout, stderr := steppe(t, append(line, "--ascent", "f32,bf16", "--explain", "--json", path)...)
 	require.Zero(t, code, stderr)
 	assert.Equal(t, []string{"SGD", "SAM", "SAM in bf16", "mSAM 2", "mSAM 2 in bf16"}, rowsOf(stdout))
-	assert.Contains(t, stdout, "\nperturbed: with products in bfloat16 at w\n")
+	assert.Contains(t, stdout, "\nperturbed: with products in bfloat16\n")
 	var report Report
 	require.NoError(t, json.Unmarshal([]byte(read(t, path)), &report))
 	var ascents []string
@@ -435,6 +435,17 @@ func TestBenchAscents(t *testing.T) {
 	}
 	assert.Equal(t, []string{"", "", "bf16", "", "bf16"}, ascents)
 	assert.Len(t, claims(report.Rows), 2, "one for each precision")
+
+	code, stdout, stderr = steppe(t, append(line, "--ascent", "bf16,f32,bf16")...)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, []string{"SGD", "SAM", "SAM in bf16", "mSAM 2", "mSAM 2 in bf16"}, rowsOf(stdout), "float32 is first")
+	code, stdout, stderr = steppe(t, append(line, "--ascent", "bf16")...)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, []string{"SGD", "SAM in bf16", "mSAM 2 in bf16"}, rowsOf(stdout))
+	assert.Contains(t, stdout, "x SGD")
+	code, _, stderr = steppe(t, append(line, "--ascent=")...)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: --ascent is empty, want f32, bf16, or both\n", stderr)
 
 	for _, args := range [][]string{append(line, "--ascent", "fp8"), {"train", "--epochs", "1", "--ascent", "fp8"}} {
 		code, _, stderr = steppe(t, args...)

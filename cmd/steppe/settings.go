@@ -22,7 +22,7 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+"; at most --batch)")
 	flags.StringVar(&s.RhoSchedule, "rho-schedule", s.RhoSchedule, "`name` of the rho schedule")
 	flags.Float64Var(&s.Eta, "eta", 0, "added to the magnitudes of weights by asam and masam (default 0.01)")
-	flags.StringVar(&s.Ascent, "ascent", s.Ascent, "`precision` of the ascent: f32, or bf16 where the CPU has it (default f32)")
+	flags.StringVar(&s.Ascent, "ascent", s.Ascent, "`precision` of the ascent: f32, or bf16 for CPUs with AVX512_BF16 (default f32)")
 	flags.Float64Var(&s.AscentFraction, "ascent-fraction", 0, "fraction of each shard to ascend on (default 1; sam-quarter 0.25)")
 	flags.IntVar(&s.AscentEvery, "ascent-every", 0, "perturb only every `n`-th step (default 1; 5 for sam-5, looksam, mlooksam)")
 	addOptionFlags(flags, s)

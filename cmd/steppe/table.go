@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -154,8 +155,9 @@ func ratios(rows []Row) []string {
 	for _, row := range rows {
 		width = max(width, len(fmt.Sprintf("%.2f", *row.VsSAM)))
 	}
+	first := rows[slices.IndexFunc(rows, func(row Row) bool { return row.Method == "sam" })]
 	return cells(rows, func(row Row) string {
-		if row.Method == "sam" && row.Ascent == rows[0].Ascent { // exactly 1
+		if row.Method == "sam" && row.Ascent == first.Ascent { // exactly 1
 			return fmt.Sprintf("%*.2f", width, *row.VsSAM)
 		}
 		return fmt.Sprintf("%*.2f%s", width, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))

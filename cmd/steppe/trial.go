@@ -154,16 +154,17 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 			cfg.Rho = b.rho
 		}
 		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, base
-		for _, name := range b.ascents {
+		ascents := b.ascents
+		if !method.Perturbs() {
+			ascents = []string{runs.Ascents[0].Name} // there is none
+		}
+		for _, name := range ascents {
 			ascent, err := runs.FindAscent(name)
 			if err != nil {
-				return fmt.Errorf("--ascent: %w", err)
+				return err
 			}
 			c := &contender{method: method, shards: n, cfg: cfg}
 			if ascent.Precision != blas.Full {
-				if !method.Perturbs() {
-					continue // there is no ascent
-				}
 				c.cfg.Ascent.Precision, c.ascent = ascent.Precision, ascent.Name
 			}
 			if err := c.cfg.Validate(t.model); err != nil {

@@ -103,7 +103,7 @@ func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted 
 		for _, v := range n.in {
 			d.in = append(d.in, d.tensor(d.values, p.storage, v, batch, run))
 		}
-		d.call = op.Call{Team: team, Train: true, Op: i, Precision: precision}
+		d.call = op.Call{Team: team, Train: true, Op: i, Precision: n.precision(precision)}
 		if only != nil {
 			d.call.Only = only[i]
 		}

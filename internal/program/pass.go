@@ -99,6 +99,14 @@ func (p *Pass) kind(n *node) Perturbation {
 	return p.Perturb[n.owner].Kind
 }
 
+// precision is that of n's products in a pass of a precision: full, unless n heeds another.
+func (n *node) precision(of blas.Precision) blas.Precision {
+	if n.traits.Rounds {
+		return of
+	}
+	return blas.Full
+}
+
 // only returns the role of the parameters of n whose gradients are wanted.
 func (p *Pass) only(n *node) op.Role {
 	if p.Only == nil {

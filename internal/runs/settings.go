@@ -113,6 +113,12 @@ func (s *Settings) Complete(given func(flag string) bool) error {
 	if !given("ascent-every") {
 		s.AscentEvery = cmp.Or(preset.Ascent.Every, 1)
 	}
+	if s.Ascent == Ascents[0].Name {
+		s.Ascent = ""
+	}
+	if s.Ascent != "" && !method.Perturbs() {
+		return fmt.Errorf("--ascent %s with --method %s, which has no ascent", s.Ascent, s.Method)
+	}
 	if !given("eta") {
 		s.Eta = 0
 		if preset.Ascent.Adaptive {

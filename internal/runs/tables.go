@@ -104,7 +104,7 @@ type Ascent struct {
 // Ascents lists the precisions, the default first.
 var Ascents = []Ascent{
 	{"f32", "in float32", blas.Full},
-	{"bf16", "in bfloat16, in layers that can: half the cost on CPUs with AVX512_BF16, slow on others", blas.BFloat16},
+	{"bf16", "in bfloat16, in layers that can: meant for CPUs with AVX512_BF16, saves nothing on others", blas.BFloat16},
 }
 
 // FindAscent returns the row of Ascents with that name; "" is the default's.

@@ -29,7 +29,8 @@ type Tied interface {
 type Packer interface {
 	Op
 	// NewPacks returns unfilled packs of the parameters: element 0 for Forward, element 1 for
-	// Backward. An element is nil if its direction isn't wanted.
+	// Backward. An element is nil if its direction isn't wanted. An op whose Traits say Rounds makes
+	// them for products in wanted.Precision.
 	NewPacks(wanted Directions) []Packed
 	// Pack fills the packs that aren't nil from the parameters p.
 	Pack(team *blas.Team, p []float32, packs []Packed)

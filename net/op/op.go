@@ -167,8 +167,8 @@ type Call struct {
 	// of them. Nil if all lie behind First, one after the other. Index reads either.
 	Samples []int
 
-	// Precision is that in which an op whose Traits say Rounds multiplies by its parameters, and for
-	// their gradient. Others compute in full precision.
+	// Precision is that in which the op multiplies by its parameters, and for their gradient. It is
+	// blas.Full unless the op's Traits say Rounds.
 	Precision blas.Precision
 
 	Accumulate bool      // add to the result rather than setting it
