@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -116,18 +117,20 @@ func child(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // countdown is a context that is done after a number of calls of Err. Commands call it once a
-// step.
+// step, or from several workers.
 type countdown struct {
 	context.Context
-	steps *int
+	steps *atomic.Int64
 }
 
 func interruptedAfter(steps int) context.Context {
-	return countdown{context.Background(), &steps}
+	c := countdown{context.Background(), new(atomic.Int64)}
+	c.steps.Store(int64(steps))
+	return c
 }
 
 func (c countdown) Err() error {
-	if *c.steps--; *c.steps < 0 {
+	if c.steps.Add(-1) < 0 {
 		return context.Canceled
 	}
 	return nil
