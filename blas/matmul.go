@@ -60,10 +60,6 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d rows", len(opt.RowBias), c.Rows))
 	}
 
-	if opt.Precision == BFloat16 {
-		matMulRounded(team, as32(&c), as32(&a), as32(&b), (*Options[float32])(unsafe.Pointer(&opt)))
-		return
-	}
 	var o gemm.Operation[T] // field by field: a literal would be copied
 	o.Table = gemm.Active[T]()
 	o.M, o.N, o.K = c.Rows, c.Cols, a.Cols
@@ -77,9 +73,12 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	if opt.PackedB != nil {
 		o.Packed = &opt.PackedB.matrix
 	}
-	if opt.Batch.Count == 0 {
+	switch {
+	case opt.Precision == BFloat16:
+		runRounded(team, &o, &a, &b, opt.Batch)
+	case opt.Batch.Count == 0:
 		o.Run(team)
-	} else {
+	default:
 		checkBatch(opt.Batch, &c)
 		o.RunBatch(team, gemm.Batch(opt.Batch))
 	}

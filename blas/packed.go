@@ -39,7 +39,7 @@ func (p *PackedB[T]) Reset(k, n int) {
 	}
 	memory := p.matrix.Data
 	p.rows = k
-	if !p.matrix.InitFor(p.table(), p.formRows(k), n) {
+	if !p.matrix.Init(p.table(), p.formRows(k), n) {
 		panic(fmt.Sprintf("blas: the packed form of %d x %d is larger than memory can be", k, n))
 	}
 	p.matrix.Data = memory[:0]

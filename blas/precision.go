@@ -37,39 +37,29 @@ func (p Precision) String() string {
 // pairedRows returns how many pairs k elements make.
 func pairedRows(k int) int { return num.CeilDiv(k, 2) }
 
-// matMulRounded is MatMul in BFloat16, of operands that have been checked.
-func matMulRounded(team *Team, c, a, b *Mat[float32], opt *Options[float32]) {
-	if opt.Batch.Count != 0 {
+// runRounded runs a product of operands that it rounds to bfloat16. A packed B is rounded already.
+func runRounded[T Float](team *Team, of *gemm.Operation[T], a, b *Mat[T], batch Batch) {
+	if unsafe.Sizeof(T(0)) != unsafe.Sizeof(float32(0)) {
+		panic("blas: a product of float64 in bfloat16")
+	}
+	if batch.Count != 0 {
 		panic("blas: a batch of products in bfloat16")
 	}
-	var o gemm.Operation[float32]
-	o.Table = gemm.Pairs()
-	o.M, o.N, o.K = c.Rows, c.Cols, pairedRows(a.Cols)
-	o.C, o.Alpha = c.view(), 1
-	if opt.Accumulate {
-		o.Beta = 1
-	}
-	o.Epilogue = gemm.Epilogue[float32]{Bias: unsafe.SliceData(opt.Bias), RowBias: unsafe.SliceData(opt.RowBias), ReLU: opt.ReLU}
+	o := (*gemm.Operation[float32])(unsafe.Pointer(of))
+	o.Table, o.K = gemm.Pairs(), pairedRows(o.K)
 	r := roundedPool.Get()
 	if o.M > 0 && o.N > 0 && o.K > 0 {
-		o.A = r.roundA(team, a)
-		if opt.PackedB != nil {
-			o.Packed = &opt.PackedB.matrix
-		} else {
-			o.B = r.roundB(team, b)
+		o.A = r.roundA(team, as32(a))
+		if o.Packed == nil {
+			o.B = r.roundB(team, as32(b))
 		}
 	}
 	o.Run(team)
 	roundedPool.Put(r)
 }
 
-// as32 returns m, which is of float32.
-func as32[T Float](m *Mat[T]) *Mat[float32] {
-	if unsafe.Sizeof(T(0)) != unsafe.Sizeof(float32(0)) {
-		panic("blas: a product of float64 in bfloat16")
-	}
-	return (*Mat[float32])(unsafe.Pointer(m))
-}
+// as32 returns m, whose elements are float32s.
+func as32[T Float](m *Mat[T]) *Mat[float32] { return (*Mat[float32])(unsafe.Pointer(m)) }
 
 // rounded is memory for operands in pairs of bfloat16, which lie in float32s' places.
 type rounded struct {

@@ -69,10 +69,10 @@ func testArithmeticDecidesBits[T Float](t *testing.T) {
 					}
 					var packed Packed[T]
 					simdtest.Use(t, other)
-					require.True(t, packed.Init(k, n))
+					require.True(t, packed.Init(Active[T](), k, n))
 					packed.Pack(parallel.NewTeam(1), ViewOf(&b[0], n, 1))
 					want := product(one, nil, false)
-					require.True(t, packed.IsActive(), "under %v what was packed under %v", one, other)
+					require.True(t, packed.Fits(Active[T]()), "under %v what was packed under %v", one, other)
 					require.Equal(t, want, product(one, &packed, false), "%dx%dx%d on %v, packed under %v", m, n, k, one, other)
 					require.Equal(t, want, product(other, nil, false), "%dx%dx%d on %v and %v", m, n, k, one, other)
 					require.Equal(t, product(one, nil, true), product(other, nil, true), "%dx%dx%d in any order, on %v and %v", m, n, k, one, other)

@@ -8,8 +8,8 @@ import (
 )
 
 // Packed is a matrix B, of k rows and n columns, in the form that the kernels read fastest. It is
-// bound to the NR and KC of the table that it was made for, which Init takes from the active one.
-// Any number of operations may read it at once.
+// bound to the NR and KC of the table that it was made for. Any number of operations may read it at
+// once.
 type Packed[T Float] struct {
 	Table      *Table[T]
 	k, n       int // of the matrix that is packed
@@ -21,12 +21,9 @@ type Packed[T Float] struct {
 	src  View[T] // while packing
 }
 
-// Init makes p the unfilled packed form of matrices of k rows and n columns. It returns false if
-// that is larger than memory can be.
-func (p *Packed[T]) Init(k, n int) bool { return p.InitFor(Active[T](), k, n) }
-
-// InitFor is Init for a table that need not be the active one: Pairs', for one.
-func (p *Packed[T]) InitFor(t *Table[T], k, n int) bool {
+// Init makes p the unfilled packed form of matrices of k rows and n columns for a table. It returns
+// false if that is larger than memory can be.
+func (p *Packed[T]) Init(t *Table[T], k, n int) bool {
 	*p = Packed[T]{Table: t, k: k, n: n, rows: k, cols: n, Size: num.Times(k, PanelCount(t, n)*t.NR)}
 	return num.Times(p.Size, Size[T]()) < math.MaxInt
 }
@@ -51,9 +48,6 @@ func (p *Packed[T]) Bytes() int { return Size[T]() * p.Size }
 
 // Filled reports whether p has been packed, or needs no packing as it has no elements.
 func (p *Packed[T]) Filled() bool { return len(p.Data) >= p.Size }
-
-// IsActive reports whether p is in the form that the active table's kernels read.
-func (p *Packed[T]) IsActive() bool { return p.Fits(Active[T]()) }
 
 // Fits reports whether p is in the form that the table's kernels read: that of its own table, or of
 // another for the same arithmetic.

@@ -238,9 +238,9 @@ func TestPairsRun(t *testing.T) {
 						continue
 					}
 					var p Packed[float32]
-					require.True(t, p.InitFor(o.Table, k, n), what)
+					require.True(t, p.Init(o.Table, k, n), what)
 					require.True(t, p.Fits(Pairs()), what)
-					require.False(t, p.IsActive(), "for float32s, %s", what)
+					require.False(t, p.Fits(Active[float32]()), "for float32s, %s", what)
 					p.Pack(team, o.B)
 					packed := o
 					packed.Packed = &p
