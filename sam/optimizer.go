@@ -74,7 +74,9 @@ type Optimizer struct {
 
 	noise        noises        // that makes a teacher
 	teacherPacks program.Packs // of a teacher's parameters
-	ascentPacks  program.Packs // of an ascent that rounds: rounded, and packs for ops that don't round
+	// Of steps with an ascent that rounds: what the ascent reads, which is rounded's and packs' for ops
+	// that don't round; and what is packed of packs.
+	ascentPacks, besideRounded program.Packs
 
 	ranks rankState
 

@@ -64,7 +64,7 @@ func (p *pass) shares() bool { return p.kind != descent && !p.again }
 func (o *Optimizer) runRound(route route, p pass) bool {
 	r := &o.run
 	r.pass, r.route = p, route
-	o.pack(&p, route)
+	o.pack(&p)
 	if p.teacherPacks != nil {
 		o.program.Pack(o.team, p.teacher, p.teacherPacks)
 	}

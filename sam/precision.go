@@ -2,10 +2,12 @@ package sam
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -16,9 +18,9 @@ import (
 // packed says which packs are of w.
 type packed struct{ full, rounded bool }
 
-// layRounded lays out the packs of an ascent that rounds.
+// layRounded lays out the packs of steps with an ascent that rounds.
 func (o *Optimizer) layRounded() {
-	o.rounded, o.ascentPacks = nil, nil
+	o.rounded, o.ascentPacks, o.besideRounded = nil, nil, nil
 	if !o.plan.ascent.rounds() {
 		return
 	}
@@ -27,40 +29,36 @@ func (o *Optimizer) layRounded() {
 		wanted.Precision = blas.BFloat16
 		return wanted
 	})
+	o.ascentPacks, o.besideRounded = slices.Clone(o.rounded), slices.Clone(o.packs)
 	for i, packs := range o.rounded {
 		if packs == nil {
-			packs = o.packs[i]
+			o.ascentPacks[i] = o.packs[i]
+		} else if o.descendsElsewhere(o.plan.ops[i].Owner) {
+			o.besideRounded[i] = nil
 		}
-		o.ascentPacks = append(o.ascentPacks, packs)
 	}
+}
+
+// descendsElsewhere reports whether no step that perturbs descends at w in op i's parameters. One that
+// draws tensors may leave any out.
+func (o *Optimizer) descendsElsewhere(i int) bool {
+	return o.plan.passByPass || o.plan.perturb[i] == program.Formed && !o.plan.ascent.draws()
 }
 
 // pack packs the parameters that a round's passes read, unless they are packed already.
-func (o *Optimizer) pack(p *pass, route route) {
-	done := &o.run.packed
-	rounds := p.kind == ascent && o.plan.ascent.rounds()
-	if rounds && !(p.shares() && done.rounded) {
-		o.program.Pack(o.team, p.params, o.rounded)
-		done.rounded = p.shares()
-	}
-	if full := !rounds || route == tileByTile || o.packsUnrounded(); full && !(p.shares() && done.full) {
-		packs := p.packs
-		if rounds {
-			packs = o.packs
+func (o *Optimizer) pack(p *pass) {
+	done, full := &o.run.packed, p.packs
+	if p.kind == ascent && o.plan.ascent.rounds() {
+		if !p.shares() || !done.rounded {
+			o.program.Pack(o.team, p.params, o.rounded)
+			done.rounded = p.shares()
 		}
-		o.program.Pack(o.team, p.params, packs)
+		full = o.besideRounded
+	}
+	if !p.shares() || !done.full {
+		o.program.Pack(o.team, p.params, full)
 		done.full = p.shares()
 	}
-}
-
-// packsUnrounded reports whether an ascent that rounds reads packs in full precision, too.
-func (o *Optimizer) packsUnrounded() bool {
-	for i, packs := range o.packs {
-		if packs != nil && o.rounded[i] == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // roundedNote says where the ascent multiplies in bfloat16, and by what.

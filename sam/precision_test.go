@@ -251,3 +251,37 @@ func TestPlanOfRoundedAscent(t *testing.T) {
 		assert.Contains(t, plan.String(), "bfloat16: "+want)
 	}
 }
+
+// Tiles and workers, and with them which parameters are packed for a step, change no bit: no step
+// reads packs of another.
+func TestRoundedSchedulesChangeNoBit(t *testing.T) {
+	sub := subjects(t)[1]
+	for name, cfg := range map[string]Config{
+		"sam":     {},
+		"tensors": {Ascent: Ascent{Tensors: 0.5}},
+		"every":   {Ascent: Ascent{Every: 2}},
+		"steps":   {Ascent: Ascent{Steps: 2}},
+	} {
+		for _, perturb := range []perturbChoice{autoPerturb, formed} {
+			for _, shards := range []int{1, 12} {
+				var want []float32
+				for _, schedule := range []struct{ workers, perTile int }{{1, 60}, {1, 1}, {3, 1}, {2, 3}} {
+					cfg := cfg
+					cfg.Rho, cfg.Shards, cfg.Base, cfg.Batch, cfg.Workers = 0.1, shards, optim.SGD{LR: 0.05}, 60, schedule.workers
+					cfg.Ascent.Precision, cfg.force = blas.BFloat16, force{perturb: perturb, partsPerTile: schedule.perTile}
+					params := sub.model.Init(1)
+					o, err := New(sub.model, params, cfg)
+					require.NoError(t, err, name)
+					for step := range 6 {
+						_, err := o.Step(learnable(uint64(step), 60))
+						require.NoError(t, err, name)
+					}
+					if want == nil {
+						want = params.Values
+					}
+					require.Equal(t, want, params.Values, "%s, %d shards, %+v", name, shards, schedule)
+				}
+			}
+		}
+	}
+}
