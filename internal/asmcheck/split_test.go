@@ -31,3 +31,22 @@ func (l *kLoop) split(loop block, wrong []string) (ahead bool, _ []string) {
 	l.elements, l.vectors, l.fmas = l.elements/2, l.vectors/2, l.fmas/2
 	return ahead, wrong
 }
+
+// control: whoever loads MXCSR has stored it first, and loads it again from there before any RET,
+// and before what follows the sums, which begins with alpha.
+func control(_ *source, f function) (wrong []string) {
+	saved, changed := "", false
+	for _, i := range f.all() {
+		switch {
+		case i.op == "STMXCSR":
+			saved = i.operands[0]
+		case i.op == "LDMXCSR" && saved == "":
+			wrong = append(wrong, fmt.Sprintf("%v, but MXCSR isn't stored", i))
+		case i.op == "LDMXCSR":
+			changed = i.operands[0] != saved
+		case changed && (i.op == "RET" || strings.Contains(i.String(), "alpha+")):
+			wrong = append(wrong, fmt.Sprintf("%v with a changed MXCSR", i))
+		}
+	}
+	return wrong
+}

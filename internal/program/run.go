@@ -279,8 +279,8 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 func (w *Workspace) prepare(pass *Pass, i int, rows Shard) *op.Call {
 	w.call = op.Call{
 		Team: pass.Team, Train: pass.Train, Still: pass.Still,
-		Seed: pass.Seed, Step: pass.Step, Op: i, First: pass.Shards[0].First + rows.First, Precision: w.program.nodes[i].precision(pass.Precision),
-		Scratch: w.scratch,
+		Seed: pass.Seed, Step: pass.Step, Op: i, First: pass.Shards[0].First + rows.First,
+		Precision: w.program.nodes[i].precision(pass.Precision), Scratch: w.scratch,
 	}
 	if pass.Samples != nil {
 		w.call.Samples = pass.Samples[rows.First:][:rows.N]

@@ -97,14 +97,14 @@ const withLR = "lr"
 
 // Ascent is a precision of the ascent.
 type Ascent struct {
-	Name, About string
-	Precision   blas.Precision
+	Name      string
+	Precision blas.Precision
 }
 
 // Ascents lists the precisions, the default first.
 var Ascents = []Ascent{
-	{"f32", "in float32", blas.Full},
-	{"bf16", "in bfloat16, in layers that can: meant for CPUs with AVX512_BF16, saves nothing on others", blas.BFloat16},
+	{"f32", blas.Full},
+	{"bf16", blas.BFloat16},
 }
 
 // FindAscent returns the row of Ascents with that name; "" is the default's.

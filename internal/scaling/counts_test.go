@@ -21,15 +21,46 @@ type counting struct {
 }
 
 func (c counting) Exchange(send, receive [][]float32) error {
-	var call Call
+	*c.calls = append(*c.calls, callOf(c.Rank(), send))
+	return c.Communicator.Exchange(send, receive)
+}
+
+// callOf returns an exchange as a rank sees it.
+func callOf(rank int, send [][]float32) (call Call) {
 	for to, part := range send {
-		if to != c.Rank() && len(part) > 0 {
+		if to != rank && len(part) > 0 {
 			call.Messages++
 			call.Bytes += 4 * int64(len(part))
 		}
 	}
-	*c.calls = append(*c.calls, call)
-	return c.Communicator.Exchange(send, receive)
+	return call
+}
+
+// total adds up calls.
+func total(calls []Call) (sum Call) {
+	for _, c := range calls {
+		sum.Messages += c.Messages
+		sum.Bytes += c.Bytes
+	}
+	return sum
+}
+
+// callsOfStep returns by rank the exchanges of a step.
+func callsOfStep(t *testing.T, size int, model *net.Model, cfg sam.Config, batch net.Batch) [][]Call {
+	t.Helper()
+	byRank := make([][]Call, size)
+	require.NoError(t, ranks.Run(size, func(r *ranks.Rank) error {
+		cfg := cfg
+		cfg.Batch, cfg.Base, cfg.Workers = batch.N, optim.SGD{LR: 0.1}, 1
+		cfg.Communicator = counting{r, &byRank[r.Rank()]}
+		o, err := sam.New(model, model.Init(1), cfg)
+		if err != nil {
+			return err
+		}
+		_, err = o.Step(batch)
+		return err
+	}))
+	return byRank
 }
 
 // The model's exchanges are those of a step: as many, with as many messages, and as many bytes but
@@ -63,34 +94,14 @@ func TestCallsAreThoseOfAStep(t *testing.T) {
 			x[i] = random.Float32()
 		}
 		for _, size := range []int{1, 2, 4, 8, 16} {
-			byRank := make([][]Call, size)
-			require.NoError(t, ranks.Run(size, func(r *ranks.Rank) error {
-				o, err := sam.New(model, model.Init(1), sam.Config{
-					Batch: batch, Shards: c.shards, Rho: c.rho, Base: optim.SGD{LR: 0.1}, Workers: 1,
-					Communicator: counting{r, &byRank[r.Rank()]},
-				})
-				if err != nil {
-					return err
-				}
-				_, err = o.Step(net.Batch{N: batch, X: x, Labels: make([]int32, batch)})
-				return err
-			}))
 			want := c.step.Calls(size)
-			messages, bytes := 0, int64(0)
-			for _, call := range want {
-				messages += call.Messages
-				bytes += call.Bytes
-			}
-			for rank, calls := range byRank {
-				got, sent := 0, int64(0)
-				for _, call := range calls {
-					got += call.Messages
-					sent += call.Bytes
-				}
+			all := total(want)
+			for rank, calls := range callsOfStep(t, size, model, sam.Config{Shards: c.shards, Rho: c.rho}, net.Batch{N: batch, X: x, Labels: make([]int32, batch)}) {
+				sent := total(calls)
 				assert.Len(t, calls, len(want), "%s: calls of rank %d of %d", c.name, rank, size)
-				assert.Equal(t, messages, got, "%s: messages of rank %d of %d", c.name, rank, size)
+				assert.Equal(t, all.Messages, sent.Messages, "%s: messages of rank %d of %d", c.name, rank, size)
 				rounded := 4 * len(want) * size * size // at most a float more or less to each rank, in each call
-				assert.InDelta(t, bytes, sent, float64(rounded), "%s: bytes of rank %d of %d", c.name, rank, size)
+				assert.InDelta(t, all.Bytes, sent.Bytes, float64(rounded), "%s: bytes of rank %d of %d", c.name, rank, size)
 			}
 		}
 	}
@@ -110,25 +121,9 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 	for _, size := range []int{2, 4} {
 		for _, overlap := range []bool{false, true} {
-			byRank := make([][]Call, size)
-			require.NoError(t, ranks.Run(size, func(r *ranks.Rank) error {
-				o, err := sam.New(model, model.Init(1), sam.Config{
-					Batch: batch.N, Shards: 1, Base: optim.SGD{LR: 0.1}, Workers: 1,
-					Communicator: counting{r, &byRank[r.Rank()]}, Overlap: overlap,
-				})
-				if err != nil {
-					return err
-				}
-				_, err = o.Step(batch)
-				return err
-			}))
 			want := 2 * 4 * float64(model.NumParams()) * float64(size-1) / float64(size)
-			for rank, calls := range byRank {
-				sent := 0.0
-				for _, call := range calls {
-					sent += float64(call.Bytes)
-				}
-				assert.InEpsilon(t, want, sent, 0.01, "rank %d of %d, overlap %v", rank, size, overlap)
+			for rank, calls := range callsOfStep(t, size, model, sam.Config{Shards: 1, Overlap: overlap}, batch) {
+				assert.InEpsilon(t, want, float64(total(calls).Bytes), 0.01, "rank %d of %d, overlap %v", rank, size, overlap)
 			}
 		}
 	}
