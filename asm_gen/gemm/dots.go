@@ -56,7 +56,7 @@ func dotsKernel(s isa.Set, rows, columns int) {
 	Label("tail")
 	TESTQ(k, k)
 	JZ(operand.LabelRef("summed"))
-	mask := tile.LastMask(s, k)
+	mask := s.TailMask(k)
 	d.step(func(m operand.Mem, r reg.Register) { s.LoadMasked(m, mask, r) })
 	Label("summed")
 	d.finish()

@@ -89,7 +89,7 @@ func (v Vec) FMA(m operand.Mem, x, sum, spare reg.Register) {
 // maskOf is the tail's mask, AVX2's at the width of r.
 func (v Vec) maskOf(r reg.Register) reg.Register {
 	if v.masksLanes() && r.Size() == 16 {
-		return X(maskRegister)
+		return X(MaskRegister)
 	}
 	return v.mask
 }

@@ -12,8 +12,8 @@ import (
 // A part of a vector is its first elements. A mask says which: an opmask where there are any, a
 // vector of AVX2's, or, on NEON, the number of elements in a general register or in memory.
 
-// maskRegister holds AVX2's mask of a tail.
-const maskRegister = 15
+// MaskRegister holds AVX2's mask of a tail or, in a tile of whole vectors, that of pairs' odd values.
+const MaskRegister = 15
 
 // masksLanes reports whether masks are vectors.
 func (s Set) masksLanes() bool { return !s.Counts && !s.Opmasks }
@@ -28,8 +28,8 @@ func (s Set) TailMask(n reg.Register) reg.Register {
 		s.SetOpmasks(n, reg.K1)
 		return reg.K1
 	}
-	s.Masks(n, Y(maskRegister))
-	return Y(maskRegister)
+	s.Masks(n, Y(MaskRegister))
+	return Y(MaskRegister)
 }
 
 // LoadMasked loads a part of a vector, and clears the other elements.

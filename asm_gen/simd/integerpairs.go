@@ -78,11 +78,8 @@ func integerPairs(s isa.Set) {
 
 // integerPairsOf rounds what is contiguous: two vectors become one.
 func integerPairsOf(s isa.Set) {
-	n, p := begin(s, "pairs", "func(dst, x []float32)", "sets dst to the pairs of x.", "x", "dst", "x")
-	dst, x := p[0], p[1]
-	r := newHalver(s)
-	low, high := s.V(0), s.V(1)
-	round := func() {
+	var r halver
+	round := func(low, high reg.Register) {
 		for i, v := range []reg.Register{low, high} {
 			r.round(v, s.V(2+3*i), s.V(3+3*i), s.V(4+3*i))
 			VPSRLD(operand.U8(16), v, v)
@@ -91,31 +88,14 @@ func integerPairsOf(s isa.Set) {
 		const order = operand.U8(0b11_01_10_00)
 		VPERMQ(order, low, low)
 	}
-	CMPQ(n, operand.U32(2*s.Lanes()))
-	JL(operand.LabelRef("tail"))
-	Label("whole")
-	s.VMOVU(isa.Ptr(x, 0), low)
-	s.VMOVU(isa.Ptr(x, s.Bytes), high)
-	round()
-	s.VMOVU(low, isa.Ptr(dst, 0))
-	ADDQ(operand.U32(2*s.Bytes), x)
-	ADDQ(operand.U32(s.Bytes), dst)
-	SUBQ(operand.U32(2*s.Lanes()), n)
-	CMPQ(n, operand.U32(2*s.Lanes()))
-	JGE(operand.LabelRef("whole"))
-
-	Label("tail")
-	TESTQ(n, n)
-	JZ(operand.LabelRef("done"))
-	masks := []reg.Register{s.V(8), s.V(9)}
-	s.Masks(n, masks...)
-	s.LoadMasked(isa.Ptr(x, 0), masks[0], low)
-	s.LoadMasked(isa.Ptr(x, s.Bytes), masks[1], high)
-	round()
-	INCQ(n) // an odd last one makes a pair, too
-	SHRQ(operand.U8(1), n)
-	s.Masks(n, masks[0])
-	s.StoreMasked(low, masks[0], isa.Ptr(dst, 0))
-	Label("done")
-	isa.End()
+	contiguousPairs{
+		masks: []reg.Register{s.V(8), s.V(9)}, setMasks: s.Masks,
+		begin: func() { r = newHalver(s) },
+		whole: func(x, low, high reg.Register) {
+			s.VMOVU(isa.Ptr(x, 0), low)
+			s.VMOVU(isa.Ptr(x, s.Bytes), high)
+			round(low, high)
+		},
+		tail: round,
+	}.emit(s)
 }

@@ -23,14 +23,36 @@ func pairKernels(s isa.Set) {
 
 // pairs rounds what is contiguous: two vectors become one, whose elements stay in their order.
 func pairs(s isa.Set) {
+	contiguousPairs{
+		masks: []reg.Register{reg.K1, reg.K2}, setMasks: s.SetOpmasks,
+		begin: func() {},
+		whole: func(x, low, high reg.Register) {
+			s.VMOVU(isa.Ptr(x, s.Bytes), high)
+			isa.VCVTNE2PS2BF16(isa.Ptr(x, 0), high, low)
+		},
+		tail: func(low, high reg.Register) { isa.VCVTNE2PS2BF16(low, high, low) },
+	}.emit(s)
+}
+
+// contiguousPairs is the kernel that takes two vectors of x to one of dst. whole does so from memory,
+// and tail in registers, with what the masks let in; both leave the pairs in low.
+type contiguousPairs struct {
+	masks    []reg.Register
+	setMasks func(n reg.Register, masks ...reg.Register)
+	begin    func() // sets what the others need
+	whole    func(x, low, high reg.Register)
+	tail     func(low, high reg.Register)
+}
+
+func (c contiguousPairs) emit(s isa.Set) {
 	n, p := begin(s, "pairs", "func(dst, x []float32)", "sets dst to the pairs of x.", "x", "dst", "x")
 	dst, x := p[0], p[1]
+	c.begin()
 	low, high := s.V(0), s.V(1)
 	CMPQ(n, operand.U32(2*s.Lanes()))
 	JL(operand.LabelRef("tail"))
 	Label("whole")
-	s.VMOVU(isa.Ptr(x, s.Bytes), high)
-	isa.VCVTNE2PS2BF16(isa.Ptr(x, 0), high, low)
+	c.whole(x, low, high)
 	s.VMOVU(low, isa.Ptr(dst, 0))
 	ADDQ(operand.U32(2*s.Bytes), x)
 	ADDQ(operand.U32(s.Bytes), dst)
@@ -41,14 +63,14 @@ func pairs(s isa.Set) {
 	Label("tail")
 	TESTQ(n, n)
 	JZ(operand.LabelRef("done"))
-	s.SetOpmasks(n, reg.K1, reg.K2)
-	s.LoadMasked(isa.Ptr(x, 0), reg.K1, low)
-	s.LoadMasked(isa.Ptr(x, s.Bytes), reg.K2, high)
-	isa.VCVTNE2PS2BF16(low, high, low)
+	c.setMasks(n, c.masks...)
+	s.LoadMasked(isa.Ptr(x, 0), c.masks[0], low)
+	s.LoadMasked(isa.Ptr(x, s.Bytes), c.masks[1], high)
+	c.tail(low, high)
 	INCQ(n) // an odd last one makes a pair, too
 	SHRQ(operand.U8(1), n)
-	s.SetOpmasks(n, reg.K1)
-	s.StoreMasked(low, reg.K1, isa.Ptr(dst, 0))
+	c.setMasks(n, c.masks[0])
+	s.StoreMasked(low, c.masks[0], isa.Ptr(dst, 0))
 	Label("done")
 	isa.End()
 }

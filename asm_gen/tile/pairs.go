@@ -23,7 +23,7 @@ func (t Tile) splitStep(b, row func(int) operand.Mem) {
 func (t Tile) AddHalves(b, oddRow, evenRow func(int) operand.Mem, odd, even func(reg.Register)) {
 	for v := range t.Vectors {
 		if t.Mask == nil {
-			VANDPS(b(v), isa.Y(maskRegister), t.B(v))
+			VANDPS(b(v), isa.Y(isa.MaskRegister), t.B(v))
 		} else {
 			t.Load(b(v), v, t.B(v))
 			t.Odd(t.B(v))
@@ -55,7 +55,7 @@ func (t Tile) Even(r reg.Register) { VPSLLD(operand.U8(16), r, r) }
 // Odd makes odd values of pairs. Their mask is in memory where its register has another one.
 func (t Tile) Odd(r reg.Register) {
 	if t.Mask == nil {
-		VANDPS(isa.Y(maskRegister), r, r)
+		VANDPS(isa.Y(isa.MaskRegister), r, r)
 	} else {
 		VANDPS(oddMask(), r, r)
 	}
@@ -64,7 +64,7 @@ func (t Tile) Odd(r reg.Register) {
 // LoadOddMask loads the mask of odd values, if there is a register for it.
 func (t Tile) LoadOddMask() {
 	if t.Mask == nil {
-		VMOVUPS(oddMask(), isa.Y(maskRegister))
+		VMOVUPS(oddMask(), isa.Y(isa.MaskRegister))
 	}
 }
 

@@ -31,10 +31,6 @@ type Tile struct {
 	Label         string       // of the code being emitted, unique in the function
 }
 
-// maskRegister is where AVX2 keeps the mask of the last vector, or, where there is none, of odd
-// values of pairs.
-const maskRegister = 15
-
 // Acc is the accumulator of row i and vector v, B a vector of B's row.
 func (t Tile) Acc(i, v int) reg.Register { return t.V(i*t.Vectors + v) }
 func (t Tile) B(v int) reg.Register      { return t.V(t.Rows*t.Vectors + v) }
@@ -42,8 +38,8 @@ func (t Tile) B(v int) reg.Register      { return t.V(t.Rows*t.Vectors + v) }
 // Spare is one of the registers that are left.
 func (t Tile) Spare(i int) reg.Register {
 	first, end := (t.Rows+1)*t.Vectors, t.Registers
-	if t.Mask == isa.Y(maskRegister) || t.SplitsPairs() {
-		end = maskRegister
+	if t.Mask == isa.Y(isa.MaskRegister) || t.SplitsPairs() {
+		end = isa.MaskRegister
 	}
 	if first >= end {
 		panic(fmt.Sprintf("asm_gen: a tile of %d rows and %d vectors takes %d vector registers and one more, and there are %d", t.Rows, t.Vectors, first, end))
@@ -74,19 +70,9 @@ func Ragged(s isa.Set, rows, fewest, most int, loop func(Tile)) {
 		if v > 1 {
 			SUBQ(operand.U32((v-1)*s.Lanes()), n)
 		}
-		t.Mask = LastMask(s, n)
+		t.Mask = s.TailMask(n)
 		loop(t)
 	}
-}
-
-// LastMask sets the mask of the last vector to its lowest n lanes.
-func LastMask(s isa.Set, n reg.Register) reg.Register {
-	if s.Opmasks {
-		s.SetOpmasks(n, reg.K1)
-		return reg.K1
-	}
-	s.Masks(n, isa.Y(maskRegister))
-	return isa.Y(maskRegister)
 }
 
 // Stride loads a stride, given in elements, in bytes.
