@@ -1,11 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/steppe-ml/steppe/asm_gen/isa"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -76,7 +73,7 @@ func (t gemm) aheadLoops(a, b, k, aCol, bRow reg.Register, row func(int) operand
 	CMPQ(row(1).Index, operand.U32(t.Size()))
 	JNE(rest)
 	loop("AlongColumns", func() {
-		VMOVUPS(rowsMask(t.Rows), mask)
+		VMOVUPS(isa.LowestLanes(t.Rows), mask)
 		for step := range aheadSteps {
 			t.VMASKMOV(isa.Ptr(a, 0), mask, odd)
 			splitTo(step)
@@ -99,23 +96,4 @@ func allocateSplitA(t gemm) {
 		m := AllocLocal(2 * t.Bytes * aheadSteps)
 		splitA = &m
 	}
-}
-
-var rowsMasks = map[int]operand.Mem{}
-
-// rowsMask is the mask of the lowest lanes.
-func rowsMask(rows int) operand.Mem {
-	m, known := rowsMasks[rows]
-	if !known {
-		m = GLOBL(fmt.Sprint("rows", rows), attr.RODATA|attr.NOPTR)
-		for i := range 8 {
-			bits := operand.U32(0)
-			if i < rows {
-				bits = 0xffffffff
-			}
-			DATA(4*i, bits)
-		}
-		rowsMasks[rows] = m
-	}
-	return m
 }

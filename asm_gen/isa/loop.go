@@ -160,6 +160,9 @@ func (s Set) Masks(n reg.Register, vectors ...reg.Register) {
 	}
 }
 
+// LowestLanes is the mask, in memory, of the lowest n lanes of a vector of 32 bytes.
+func LowestLanes(n int) operand.Mem { return maskTable().Offset(4 * (16 - n)) }
+
 var mask *operand.Mem
 
 // maskTable is 16 words of ones, then 16 of zeros.

@@ -579,7 +579,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows3<>+0(SB), Y13
+	VMOVUPS    mask<>+52(SB), Y13
 	VMASKMOVPS (AX), Y13, Y3
 	VPSLLD     $0x10, Y3, Y4
 	VANDPS     Y15, Y3, Y3
@@ -851,7 +851,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows3<>+0(SB), Y13
+	VMOVUPS    mask<>+52(SB), Y13
 	VMASKMOVPS (AX), Y13, Y3
 	VPSLLD     $0x10, Y3, Y4
 	VANDPS     odd<>+0(SB), Y3, Y3
@@ -1038,16 +1038,6 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
-DATA rows3<>+0(SB)/4, $0xffffffff
-DATA rows3<>+4(SB)/4, $0xffffffff
-DATA rows3<>+8(SB)/4, $0xffffffff
-DATA rows3<>+12(SB)/4, $0x00000000
-DATA rows3<>+16(SB)/4, $0x00000000
-DATA rows3<>+20(SB)/4, $0x00000000
-DATA rows3<>+24(SB)/4, $0x00000000
-DATA rows3<>+28(SB)/4, $0x00000000
-GLOBL rows3<>(SB), RODATA|NOPTR, $32
-
 // func bgemm4x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm4x8AVX2(SB), NOSPLIT, $512-113
@@ -1152,7 +1142,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows4<>+0(SB), Y13
+	VMOVUPS    mask<>+48(SB), Y13
 	VMASKMOVPS (AX), Y13, Y4
 	VPSLLD     $0x10, Y4, Y5
 	VANDPS     Y15, Y4, Y4
@@ -1456,7 +1446,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows4<>+0(SB), Y13
+	VMOVUPS    mask<>+48(SB), Y13
 	VMASKMOVPS (AX), Y13, Y4
 	VPSLLD     $0x10, Y4, Y5
 	VANDPS     odd<>+0(SB), Y4, Y4
@@ -1663,16 +1653,6 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
-DATA rows4<>+0(SB)/4, $0xffffffff
-DATA rows4<>+4(SB)/4, $0xffffffff
-DATA rows4<>+8(SB)/4, $0xffffffff
-DATA rows4<>+12(SB)/4, $0xffffffff
-DATA rows4<>+16(SB)/4, $0x00000000
-DATA rows4<>+20(SB)/4, $0x00000000
-DATA rows4<>+24(SB)/4, $0x00000000
-DATA rows4<>+28(SB)/4, $0x00000000
-GLOBL rows4<>(SB), RODATA|NOPTR, $32
-
 // func bgemm5x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm5x8AVX2(SB), NOSPLIT, $512-113
@@ -1789,7 +1769,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows5<>+0(SB), Y13
+	VMOVUPS    mask<>+44(SB), Y13
 	VMASKMOVPS (AX), Y13, Y5
 	VPSLLD     $0x10, Y5, Y6
 	VANDPS     Y15, Y5, Y5
@@ -2124,7 +2104,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows5<>+0(SB), Y13
+	VMOVUPS    mask<>+44(SB), Y13
 	VMASKMOVPS (AX), Y13, Y5
 	VPSLLD     $0x10, Y5, Y6
 	VANDPS     odd<>+0(SB), Y5, Y5
@@ -2351,16 +2331,6 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
-DATA rows5<>+0(SB)/4, $0xffffffff
-DATA rows5<>+4(SB)/4, $0xffffffff
-DATA rows5<>+8(SB)/4, $0xffffffff
-DATA rows5<>+12(SB)/4, $0xffffffff
-DATA rows5<>+16(SB)/4, $0xffffffff
-DATA rows5<>+20(SB)/4, $0x00000000
-DATA rows5<>+24(SB)/4, $0x00000000
-DATA rows5<>+28(SB)/4, $0x00000000
-GLOBL rows5<>(SB), RODATA|NOPTR, $32
-
 // func bgemm6x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm6x8AVX2(SB), NOSPLIT, $512-113
@@ -2490,7 +2460,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows6<>+0(SB), Y13
+	VMOVUPS    mask<>+40(SB), Y13
 	VMASKMOVPS (AX), Y13, Y6
 	VPSLLD     $0x10, Y6, Y7
 	VANDPS     Y15, Y6, Y6
@@ -2857,7 +2827,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows6<>+0(SB), Y13
+	VMOVUPS    mask<>+40(SB), Y13
 	VMASKMOVPS (AX), Y13, Y6
 	VPSLLD     $0x10, Y6, Y7
 	VANDPS     odd<>+0(SB), Y6, Y6
@@ -3104,16 +3074,6 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
-DATA rows6<>+0(SB)/4, $0xffffffff
-DATA rows6<>+4(SB)/4, $0xffffffff
-DATA rows6<>+8(SB)/4, $0xffffffff
-DATA rows6<>+12(SB)/4, $0xffffffff
-DATA rows6<>+16(SB)/4, $0xffffffff
-DATA rows6<>+20(SB)/4, $0xffffffff
-DATA rows6<>+24(SB)/4, $0x00000000
-DATA rows6<>+28(SB)/4, $0x00000000
-GLOBL rows6<>(SB), RODATA|NOPTR, $32
-
 // func bgemm7x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm7x8AVX2(SB), NOSPLIT, $512-113
@@ -3255,7 +3215,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows7<>+0(SB), Y13
+	VMOVUPS    mask<>+36(SB), Y13
 	VMASKMOVPS (AX), Y13, Y7
 	VPSLLD     $0x10, Y7, Y8
 	VANDPS     Y15, Y7, Y7
@@ -3653,7 +3613,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows7<>+0(SB), Y13
+	VMOVUPS    mask<>+36(SB), Y13
 	VMASKMOVPS (AX), Y13, Y7
 	VPSLLD     $0x10, Y7, Y8
 	VANDPS     odd<>+0(SB), Y7, Y7
@@ -3920,16 +3880,6 @@ columns8RaggedTileStore:
 	VZEROUPPER
 	RET
 
-DATA rows7<>+0(SB)/4, $0xffffffff
-DATA rows7<>+4(SB)/4, $0xffffffff
-DATA rows7<>+8(SB)/4, $0xffffffff
-DATA rows7<>+12(SB)/4, $0xffffffff
-DATA rows7<>+16(SB)/4, $0xffffffff
-DATA rows7<>+20(SB)/4, $0xffffffff
-DATA rows7<>+24(SB)/4, $0xffffffff
-DATA rows7<>+28(SB)/4, $0x00000000
-GLOBL rows7<>(SB), RODATA|NOPTR, $32
-
 // func bgemm8x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
 TEXT ·bgemm8x8AVX2(SB), NOSPLIT, $512-113
@@ -4084,7 +4034,7 @@ columns8Columns:
 	JNE  columns8Rest
 
 columns8AlongColumns:
-	VMOVUPS    rows8<>+0(SB), Y13
+	VMOVUPS    mask<>+32(SB), Y13
 	VMASKMOVPS (AX), Y13, Y8
 	VPSLLD     $0x10, Y8, Y9
 	VANDPS     Y15, Y8, Y8
@@ -4514,7 +4464,7 @@ columns8RaggedTileColumns:
 	JNE  columns8RaggedTileRest
 
 columns8RaggedTileAlongColumns:
-	VMOVUPS    rows8<>+0(SB), Y13
+	VMOVUPS    mask<>+32(SB), Y13
 	VMASKMOVPS (AX), Y13, Y8
 	VPSLLD     $0x10, Y8, Y9
 	VANDPS     odd<>+0(SB), Y8, Y8
@@ -4800,16 +4750,6 @@ columns8RaggedTileStore:
 	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
-
-DATA rows8<>+0(SB)/4, $0xffffffff
-DATA rows8<>+4(SB)/4, $0xffffffff
-DATA rows8<>+8(SB)/4, $0xffffffff
-DATA rows8<>+12(SB)/4, $0xffffffff
-DATA rows8<>+16(SB)/4, $0xffffffff
-DATA rows8<>+20(SB)/4, $0xffffffff
-DATA rows8<>+24(SB)/4, $0xffffffff
-DATA rows8<>+28(SB)/4, $0xffffffff
-GLOBL rows8<>(SB), RODATA|NOPTR, $32
 
 // func bgemm9x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX2, FMA3, MMX+, SSE
@@ -6492,7 +6432,7 @@ columns16Columns:
 	JNE  columns16Rest
 
 columns16AlongColumns:
-	VMOVUPS    rows3<>+0(SB), Y13
+	VMOVUPS    mask<>+52(SB), Y13
 	VMASKMOVPS (AX), Y13, Y6
 	VPSLLD     $0x10, Y6, Y8
 	VANDPS     Y15, Y6, Y6
@@ -6823,7 +6763,7 @@ columns16RaggedTileColumns:
 	JNE  columns16RaggedTileRest
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS    rows3<>+0(SB), Y13
+	VMOVUPS    mask<>+52(SB), Y13
 	VMASKMOVPS (AX), Y13, Y6
 	VPSLLD     $0x10, Y6, Y8
 	VANDPS     odd<>+0(SB), Y6, Y6
@@ -7176,7 +7116,7 @@ columns16Columns:
 	JNE  columns16Rest
 
 columns16AlongColumns:
-	VMOVUPS    rows4<>+0(SB), Y13
+	VMOVUPS    mask<>+48(SB), Y13
 	VMASKMOVPS (AX), Y13, Y8
 	VPSLLD     $0x10, Y8, Y10
 	VANDPS     Y15, Y8, Y8
@@ -7552,7 +7492,7 @@ columns16RaggedTileColumns:
 	JNE  columns16RaggedTileRest
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS    rows4<>+0(SB), Y13
+	VMOVUPS    mask<>+48(SB), Y13
 	VMASKMOVPS (AX), Y13, Y8
 	VPSLLD     $0x10, Y8, Y10
 	VANDPS     odd<>+0(SB), Y8, Y8
@@ -7950,7 +7890,7 @@ columns16Columns:
 	JNE  columns16Rest
 
 columns16AlongColumns:
-	VMOVUPS    rows5<>+0(SB), Y13
+	VMOVUPS    mask<>+44(SB), Y13
 	VMASKMOVPS (AX), Y13, Y10
 	VPSLLD     $0x10, Y10, Y12
 	VANDPS     Y15, Y10, Y10
@@ -8370,7 +8310,7 @@ columns16RaggedTileColumns:
 	JNE  columns16RaggedTileRest
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS    rows5<>+0(SB), Y13
+	VMOVUPS    mask<>+44(SB), Y13
 	VMASKMOVPS (AX), Y13, Y10
 	VPSLLD     $0x10, Y10, Y12
 	VANDPS     odd<>+0(SB), Y10, Y10
@@ -8814,7 +8754,7 @@ columns16Columns:
 	JNE  columns16Rest
 
 columns16AlongColumns:
-	VMOVUPS    rows6<>+0(SB), Y13
+	VMOVUPS    mask<>+40(SB), Y13
 	VMASKMOVPS (AX), Y13, Y12
 	VPSLLD     $0x10, Y12, Y14
 	VANDPS     Y15, Y12, Y12
@@ -9279,7 +9219,7 @@ columns16RaggedTileColumns:
 	JNE  columns16RaggedTileRest
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS    rows6<>+0(SB), Y13
+	VMOVUPS    mask<>+40(SB), Y13
 	VMASKMOVPS (AX), Y13, Y12
 	VPSLLD     $0x10, Y12, Y14
 	VANDPS     odd<>+0(SB), Y12, Y12
