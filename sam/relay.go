@@ -12,11 +12,12 @@ import (
 // the step's goroutine computes those that follow. All ranks put in the same, in the same order, so
 // that their exchanges meet.
 type relay struct {
-	beside bool          // of the step's goroutine
-	serve  func()        // what the relay's goroutine runs
-	queue  chan parcel   // to it
-	ended  chan struct{} // it has taken all
-	err    error
+	// Beside the step's goroutine; nil in it.
+	serve func()        // what the relay's goroutine runs
+	queue chan parcel   // to it
+	ended chan struct{} // it has taken all
+
+	err error
 
 	team *blas.Team // that adds; nil beside the step's goroutine, whose it is
 	add  vectors
@@ -35,11 +36,10 @@ func (o *Optimizer) overlaps() bool { return o.cfg.Overlap && o.plan.ranks > 1 }
 // allocateRelay makes the relay. A step puts in what isn't deferred, and at most each op by itself.
 func (o *Optimizer) allocateRelay() {
 	t := &o.ranks
-	t.relay.beside = o.overlaps()
 	if o.plan.unitwise {
 		t.relay.add = newVectors(o.program.NumParams())
 	}
-	if t.relay.beside {
+	if o.overlaps() {
 		t.relay.queue, t.relay.ended = make(chan parcel, len(o.plan.ops)+1), make(chan struct{})
 		t.relay.serve = t.serve // once, since this allocates
 	} else {
@@ -50,7 +50,7 @@ func (o *Optimizer) allocateRelay() {
 // open begins a sum. Until close, no one else may use the communicator.
 func (t *rankState) open() {
 	t.own, t.relay.err = t.own[:0], nil
-	if t.relay.beside {
+	if t.relay.serve != nil {
 		go t.relay.serve()
 	}
 }
@@ -59,7 +59,7 @@ func (t *rankState) open() {
 func (t *rankState) put(p parcel) {
 	switch {
 	case t.Size() == 1: // there is nothing to add
-	case t.relay.beside:
+	case t.relay.queue != nil:
 		t.relay.queue <- p
 	default:
 		t.addUp(p)
@@ -68,7 +68,7 @@ func (t *rankState) put(p parcel) {
 
 // close returns when all has been added up that was put in, or after an error.
 func (t *rankState) close() error {
-	if t.relay.beside {
+	if t.relay.queue != nil {
 		t.relay.queue <- parcel{}
 		<-t.relay.ended
 	}
